@@ -1,0 +1,1 @@
+"""The wiring: configuration, the command line, signals and the node as a whole; nothing imports this package."""
