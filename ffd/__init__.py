@@ -1,3 +1,3 @@
-"""ffd: an ordered, durable, verifiable event bus in one daemon, compatible with Hyperledger FireFly."""
+"""ffd: an ordered, durable, verifiable event bus in one local daemon, compatible with Hyperledger FireFly."""
 
 __version__ = "0.1.0"
