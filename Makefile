@@ -1,0 +1,57 @@
+# `make demo` and `make test` are all that a bare Debian 12 with Python 3.11 needs, in either order: each installs what it
+# needs into .venv, from the locks and by their hashes, says what it does, and does it only once.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := ffd ffctl tests bench
+# what is there of the programs that are not named *.py
+SCRIPTS := $(wildcard demo/run)
+
+.PHONY: help demo test lint format bench man lock clean
+
+help:
+	@echo "make demo    install into .venv and stream the Python library through a fresh ffd"
+	@echo "make test    install what the tests need and run them; ARGS='-k tail -x' goes to pytest"
+	@echo "make lint    ruff, flake8-async and mypy"
+	@echo "make format  let ruff lay out the code"
+	@echo "make bench   measure the main job beside bare SQLite; ARGS go to bench/run"
+	@echo "make man     write the manual pages anew from the programs"
+	@echo "make lock    lock the dependencies of pyproject.toml; ARGS=--upgrade takes the newest"
+	@echo "make clean   remove .venv and every cache"
+
+demo: .venv/installed
+	$(BIN)/python demo/run $(ARGS)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8-async --enable=ASYNC1,ASYNC2 ffd ffctl
+	$(BIN)/mypy $(SOURCES) $(SCRIPTS)
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev
+	$(BIN)/python bench/run $(ARGS)
+
+man: .venv/installed-dev
+	$(BIN)/python man/generate $(ARGS)
+
+lock: .venv/installed-dev
+	packaging/lock $(ARGS)
+
+clean:
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find ffd ffctl tests bench demo man -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.venv/installed: requirements.lock pyproject.toml packaging/install
+	PYTHON=$(PYTHON) packaging/install requirements.lock
+	@touch $@
+
+# The developers' lock holds the users' lock, so what this installs is good for `make demo` too.
+.venv/installed-dev: requirements-dev.lock pyproject.toml packaging/install
+	PYTHON=$(PYTHON) packaging/install requirements-dev.lock
+	@touch .venv/installed $@
