@@ -2,12 +2,14 @@
 
 Only whitespace outside of strings goes, and five characters inside of strings are escaped; spelling of numbers, order
 and repetition of keys, and existing escapes stay (FireFly reference 2.1). So this works on the text, never on a parsed
-value. msgspec's C does nearly all of it; what it refuses and Go accepts (lone surrogate escapes, nesting beyond
-Python's recursion limit) is scanned here.
+value. msgspec's C does nearly all of it. What it refuses and Go accepts (lone surrogate escapes, as JavaScript writes
+for half of an emoji, and nesting beyond Python's recursion limit) is scanned here, in values and in their envelopes.
 """
 
 import re
+from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
+from typing import TypeVar
 
 import msgspec
 
@@ -16,8 +18,15 @@ from ffd.model.errors import Invalid
 DEPTH_MAX = 10_000
 """Levels of arrays and objects in a value; Go's decoder refuses the next one."""
 
+T = TypeVar("T")
+ValueText = Callable[[bytes | memoryview], str]
+"""From a `msgspec.Raw` of an envelope to the canonical text of that value."""
+
+_FOLD_DEPTH = 32
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_PAIR_OR_ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u]|\\u([dD][89a-fA-F]..)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_FOLDED = re.compile(r'"<#([0-9]+)>"|<([0-9a-fA-F]{4})>')
 _TOKEN = re.compile(
     r"[ \t\n\r]*(?:(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<colon>:)"
     r'|(?P<string>"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
@@ -36,19 +45,79 @@ def canonical_json(raw: bytes | str) -> str:
     except msgspec.DecodeError as error:
         if not _SURROGATE_ESCAPE.search(text):
             raise Invalid("FFD2101", f"The value is not valid JSON: {error}") from None
-        compact = _scan(text)
+        compact = "".join([word for word, _ in _tokens(text)])
     except RecursionError:
-        compact = _scan(text)
+        compact = "".join([word for word, _ in _tokens(text)])
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise Invalid("FFD2102", f"The value is not valid UTF-8: {error.reason} at {error.start}") from None
+        raise _not_utf8(error) from None
     return _escape_html(compact)
 
 
 def json_string(text: str) -> str:
     """`text` as Go's `encoding/json` writes a string, quotes included; a lone surrogate becomes U+FFFD."""
-    if not text.isascii() and _SURROGATE.search(text):
-        text = _SURROGATE.sub("\ufffd", text)
-    return _escape_html(encode_basestring(text))
+    return _escape_html(encode_basestring(text if text.isascii() else clean_text(text)))
+
+
+def clean_text(text: str) -> str:
+    """`text` with U+FFFD for each lone surrogate, as Go reads them: it can be stored and sent as UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def decode_envelope(raw: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, ValueText]:
+    """A typed envelope, and the way from its `msgspec.Raw` values to their canonical texts.
+
+    Values may hold what msgspec itself refuses (see above): use this, not `decoder.decode`, wherever users' values
+    come in. Raises `Invalid` as `canonical_json`, and FFD2104 when a field has the wrong type.
+    """
+    try:
+        text = raw.decode()
+        return decoder.decode(text), _value_text
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error) from None
+    except msgspec.ValidationError as error:
+        raise Invalid("FFD2104", f"The JSON is not as expected: {error}") from None
+    except msgspec.DecodeError as error:
+        if not _SURROGATE_ESCAPE.search(text):
+            raise Invalid("FFD2101", f"The text is not valid JSON: {error}") from None
+    except RecursionError:
+        pass
+    return _decode_folded(text, decoder)
+
+
+def _value_text(value: bytes | memoryview) -> str:
+    return canonical_json(bytes(value))
+
+
+def _decode_folded(text: str, decoder: msgspec.json.Decoder[T]) -> tuple[T, ValueText]:
+    """Decode with deep subtrees and lone surrogates folded away behind `<`, which canonical text never holds."""
+    folds: list[str] = []
+    folded = "".join(_fold(text, folds))
+
+    def unfold(match: re.Match[str]) -> str:
+        return folds[int(match[1])] if match[1] else f"\\u{match[2]}"
+
+    try:
+        return decoder.decode(folded), lambda value: _FOLDED.sub(unfold, bytes(value).decode())
+    except msgspec.ValidationError as error:
+        raise Invalid("FFD2104", f"The JSON is not as expected: {error}") from None
+    except msgspec.DecodeError as error:
+        raise Invalid("FFD2101", f"The text is not valid JSON: {error}") from None
+
+
+def _fold(text: str, folds: list[str]) -> Iterator[str]:
+    deep: list[str] = []
+    for word, depth in _tokens(text):
+        piece = _escape_html(word)
+        if deep or (depth == _FOLD_DEPTH and piece in ("[", "{")):
+            deep.append(piece)
+            if depth == _FOLD_DEPTH and piece in ("]", "}"):
+                yield f'"<#{len(folds)}>"'
+                folds.append("".join(deep))
+                deep = []
+        elif piece.startswith('"'):
+            yield _PAIR_OR_ESCAPE.sub(lambda m: f"<{m[1]}>" if m[1] else m[0], piece)
+        else:
+            yield piece
 
 
 def _escape_html(text: str) -> str:
@@ -64,32 +133,38 @@ def _escape_html(text: str) -> str:
     return text
 
 
-def _scan(text: str) -> str:
-    """Check and compact by tokens, in our own stack: about a microsecond a token, for the few texts that need it."""
-    parts: list[str] = []
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    """The tokens of one JSON value, each with the depth it stands at; about a microsecond each.
+
+    An opening and its closing bracket stand at the depth of their container.
+    """
     stack: list[str] = []
     want, at = "value", 0
     while want != "end":
-        token = _TOKEN.match(text, at)
-        if token is None:
+        found = _TOKEN.match(text, at)
+        if found is None:
             break
-        want = _step(want, token, stack)
-        parts.append(token[token.lastgroup or 0])
-        at = token.end()
+        kind, word = found.lastgroup or "", found[found.lastgroup or 0]
+        want = _step(want, kind, word, stack)
+        if not want:
+            break
+        yield word, len(stack) - (kind == "open")
+        at = found.end()
     if want != "end" or text[at:].strip(" \t\n\r"):
-        raise Invalid("FFD2101", f"The value is not valid JSON: unexpected text at character {at}")
-    return "".join(parts)
+        raise Invalid("FFD2101", f"The text is not valid JSON: unexpected {text[at : at + 20]!r} at character {at}")
 
 
-def _step(want: str, token: re.Match[str], stack: list[str]) -> str:
-    """What may follow `token`: value, first (or `]`), key, member (or `}`), colon, next (`,` or a close), end."""
-    kind, text = token.lastgroup, token[token.lastgroup or 0]
+def _step(want: str, kind: str, word: str, stack: list[str]) -> str:
+    """What may follow `word`: value, first (or `]`), key, member (or `}`), colon, next (`,` or a close), end.
+
+    Empty when `word` may not stand where `want` is wanted.
+    """
     if kind == "open" and want in ("value", "first"):
         if len(stack) == DEPTH_MAX:
             raise Invalid("FFD2103", f"The value is nested deeper than {DEPTH_MAX} levels: flatten it")
-        stack.append("]" if text == "[" else "}")
-        return "first" if text == "[" else "member"
-    if kind == "close" and stack and text == stack[-1] and want in ("next", "first" if text == "]" else "member"):
+        stack.append("]" if word == "[" else "}")
+        return "first" if word == "[" else "member"
+    if kind == "close" and stack and word == stack[-1] and want in ("next", "first" if word == "]" else "member"):
         stack.pop()
         return "next" if stack else "end"
     if kind == "string" and want in ("key", "member"):
@@ -100,4 +175,8 @@ def _step(want: str, token: re.Match[str], stack: list[str]) -> str:
         return "value" if stack[-1] == "]" else "key"
     if kind in ("string", "scalar") and want in ("value", "first"):
         return "next" if stack else "end"
-    raise Invalid("FFD2101", f"The value is not valid JSON: unexpected {text[:20]!r} at character {token.start()}")
+    return ""
+
+
+def _not_utf8(error: UnicodeDecodeError | UnicodeEncodeError) -> Invalid:
+    return Invalid("FFD2102", f"The text is not valid UTF-8: {error.reason} at {error.start}")

@@ -8,6 +8,8 @@ from ffd.model.errors import Invalid
 UUID_BYTES = 16
 HASH_BYTES = 32
 
+_NORMAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NORMAL_HASH = re.compile(r"[0-9a-f]{64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
@@ -46,6 +48,16 @@ def parse_hash(text: str) -> bytes:
     if len(digits) != 2 * HASH_BYTES:
         raise Invalid("FF00107", f"Byte length must be 32 (64 hex digits): {_shown(text)} has {len(digits)} digits")
     return bytes.fromhex(digits)
+
+
+def normal_uuid(text: str) -> str:
+    """The lower-case text of any spelling that `parse_uuid` takes."""
+    return text if _NORMAL_UUID.fullmatch(text) else format_uuid(parse_uuid(text))
+
+
+def normal_hash(text: str) -> str:
+    """The lower-case hex of any spelling that `parse_hash` takes."""
+    return text if _NORMAL_HASH.fullmatch(text) else parse_hash(text).hex()
 
 
 def uuid7(unix_ms: int, tail: bytes) -> bytes:

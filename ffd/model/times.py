@@ -16,6 +16,7 @@ ZERO_TIME = -62_135_596_800 * NS
 STORED_MIN, STORED_MAX = -(2**63), 2**63 - 1
 """What a row can hold: the years 1677 to 2262."""
 
+_ZERO_TEXT = "0001-01-01T00:00:00Z"
 _DAY_S = 86_400
 _YEAR_MIN_S = -62_167_219_200  # 0000-01-01: Go prints and reads four digits of year
 _YEAR_MAX_S = 253_402_300_800  # 10000-01-01
@@ -23,6 +24,7 @@ _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
+_NORMAL = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):[0-5][0-9](?:\.[0-9]{0,8}[1-9])?Z")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
@@ -56,6 +58,15 @@ def parse_time(text: str) -> int:
     if ns is None or not _YEAR_MIN_S <= ns // NS < _YEAR_MAX_S:
         raise _bad_time(text)
     return ns
+
+
+def normal_time(text: str) -> str:
+    """The text that `format_time` gives for any spelling that `parse_time` takes; empty for Go's zero time."""
+    found = _NORMAL.fullmatch(text)
+    if found is not None and text != _ZERO_TEXT and _minute_start(*found.groups()) is not None:
+        return text
+    ns = parse_time(text)
+    return "" if ns == ZERO_TIME else format_time(ns)
 
 
 def parse_stored_time(text: str) -> int:

@@ -1,0 +1,275 @@
+"""Messages: the header that is hashed, sealing, verifying, and the texts (FireFly reference 1.4, 2.3).
+
+A header's text is the one thing that every member must write alike: field order, omission and escaping are Go's.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+
+from ffd.model.canonical import decode_envelope, json_string
+from ffd.model.data import DataRef, check_refs, refs_json
+from ffd.model.errors import Invalid
+from ffd.model.ids import normal_hash, normal_uuid, sha256
+from ffd.model.names import DEFAULT_TOPICS, check_tag, check_topics
+from ffd.model.times import format_time, normal_time
+
+BROADCAST, PRIVATE, DEFINITION, GROUP_INIT = "broadcast", "private", "definition", "groupinit"
+MESSAGE_TYPES = (
+    DEFINITION, BROADCAST, PRIVATE, GROUP_INIT,
+    "transfer_broadcast", "transfer_private", "approval_broadcast", "approval_private",
+)  # fmt: skip
+"""What a message can be; the last four are deprecated and still accepted on the wire."""
+STAGED, READY, SENT, PENDING, CONFIRMED, REJECTED, CANCELLED = MESSAGE_STATES = (
+    "staged", "ready", "sent", "pending", "confirmed", "rejected", "cancelled",
+)  # fmt: skip
+BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "unpinned", "contract_invoke_pin")
+"""Transaction types that may carry a message."""
+PINNED_TX_TYPES = frozenset({BATCH_PIN, CONTRACT_INVOKE_PIN})
+
+_CACHED_LENGTH_MAX = 512
+
+
+class TxParent(msgspec.Struct, frozen=True):
+    """The FireFly transaction that a message belongs to, such as a token transfer; `id` may be empty."""
+
+    type: str
+    id: str = ""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The hashed part of a message, its fields in the order of the text, each in normal form, empty when absent.
+
+    Ids are lower-case UUIDs, hashes (`group`, `datahash`) 64 hex digits, `created` is `format_time`'s text.
+    """
+
+    id: str = ""
+    cid: str = ""
+    type: str = BROADCAST
+    txtype: str = ""
+    author: str = ""
+    key: str = ""
+    created: str = ""
+    namespace: str = ""
+    group: str = ""
+    topics: tuple[str, ...] = ()
+    tag: str = ""
+    datahash: str = ""
+    txparent: TxParent | None = None
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A message whose content is fixed: complete header, the two texts that were hashed, and the 32-byte hash."""
+
+    header: Header
+    header_json: str
+    refs_json: str
+    hash: bytes
+
+
+class WireTxParent(msgspec.Struct):
+    """`txparent` as it arrives."""
+
+    type: str | None = None
+    id: str | None = None
+
+
+class WireHeader(msgspec.Struct):
+    """A header as it arrives: any spelling, `null` for absent, unknown keys dropped."""
+
+    id: str | None = None
+    cid: str | None = None
+    type: str | None = None
+    txtype: str | None = None
+    author: str | None = None
+    key: str | None = None
+    created: str | None = None
+    namespace: str | None = None
+    group: str | None = None
+    topics: list[str | None] | None = None
+    tag: str | None = None
+    datahash: str | None = None
+    txparent: WireTxParent | None = None
+
+
+def seal(header: Header, refs: Sequence[DataRef]) -> Sealed:
+    """Complete the header (transaction type `batch_pin`, topic `default`, data hash), check it, and hash it.
+
+    Raises `Invalid` FF00128, FF00129 (data), FF00130 (transaction type), FF00133 to FF00135 (topics), FF00140 (names).
+    """
+    topics = check_topics(header.topics) or DEFAULT_TOPICS
+    txtype = header.txtype or BATCH_PIN
+    _check_fields(header, txtype)
+    refs_text = refs_json(check_refs(refs))
+    sealed = Header(
+        header.id, header.cid, header.type, txtype, header.author, header.key, header.created, header.namespace,
+        header.group, topics, header.tag, sha256(refs_text.encode()).hex(), header.txparent,
+    )  # fmt: skip
+    text = header_json(sealed)
+    return Sealed(sealed, text, refs_text, sha256(text.encode()))
+
+
+def verify(header: Header, refs: Sequence[DataRef], hash: bytes) -> None:
+    """Refuse a received message that its sender may not have sealed so (reference 2.3).
+
+    Raises what `seal` raises; FF00131 when `hash` or `datahash` is missing, FF00132 when one of them is wrong.
+    """
+    check_verified(header, header_json(header), refs, refs_json(refs), hash)
+
+
+def check_verified(header: Header, header_text: str, refs: Sequence[DataRef], refs_text: str, hash: bytes) -> None:
+    """`verify` for a caller that has the two texts already."""
+    check_topics(header.topics)
+    _check_fields(header, header.txtype)
+    check_refs(refs)
+    if not hash or not header.datahash:
+        raise Invalid("FF00131", f"Invalid message '{header.id}': hash and datahash are required")
+    if sha256(header_text.encode()) != hash:
+        raise Invalid("FF00132", f"Invalid message '{header.id}': its hash is not that of its header")
+    if sha256(refs_text.encode()).hex() != header.datahash:
+        raise Invalid("FF00132", f"Invalid message '{header.id}': its datahash is not that of its data")
+
+
+def header_json(header: Header) -> str:
+    """The text of a header: the bytes that are hashed."""
+    h = header
+    id_and_cid = f'"id":"{h.id}",' if h.id else ""
+    if h.cid:
+        id_and_cid += f'"cid":"{h.cid}",'
+    created = f',"created":"{h.created}"' if h.created else ""
+    datahash = f',"datahash":"{h.datahash}"' if h.datahash else ""
+    txparent = "" if h.txparent is None else _txparent_json(h.txparent)
+    signer = _signer_json(h.type, h.txtype, h.author, h.key)
+    line = _line_json(h.namespace, h.group, h.topics, h.tag)
+    return f"{{{id_and_cid}{signer}{created}{line}{datahash}{txparent}}}"
+
+
+def parse_header(raw: bytes | str) -> Header:
+    """A header from JSON in any spelling that FireFly takes, in normal form; not checked any further.
+
+    Raises `Invalid` for what is not JSON or has wrong types, FF00138 (id), FF00106/7 (hash), FF00136 (time).
+    """
+    wire, _ = decode_envelope(raw if isinstance(raw, bytes) else raw.encode(), _HEADER)
+    return read_header(wire)
+
+
+def read_header(wire: WireHeader) -> Header:
+    """A header in normal form: enums in lower case, ids, hashes and times respelled."""
+    return Header(
+        "" if wire.id is None else normal_uuid(wire.id),
+        "" if wire.cid is None else normal_uuid(wire.cid),
+        (wire.type or "").lower(),
+        (wire.txtype or "").lower(),
+        wire.author or "",
+        wire.key or "",
+        "" if wire.created is None else normal_time(wire.created),
+        wire.namespace or "",
+        "" if wire.group is None else normal_hash(wire.group),
+        tuple([topic or "" for topic in wire.topics or ()]),
+        wire.tag or "",
+        "" if wire.datahash is None else normal_hash(wire.datahash),
+        None if wire.txparent is None else _read_txparent(wire.txparent),
+    )
+
+
+def message_json(
+    header_text: str,
+    hash: bytes,
+    refs_text: str,
+    *,
+    local_namespace: str = "",
+    batch: str = "",
+    txid: str = "",
+    state: str = "",
+    confirmed: int | None = None,
+    reject_reason: str = "",
+    pins: Sequence[str] = (),
+    idempotency_key: str = "",
+) -> str:
+    """The JSON of a message from its stored texts. With nothing but `pins` (and `txid`) it is the form in a batch."""
+    parts = [f'{{"header":{header_text}']
+    if local_namespace:
+        parts.append(f',"localNamespace":{json_string(local_namespace)}')
+    parts.append(f',"hash":"{hash.hex()}"')
+    if batch:
+        parts.append(f',"batch":"{batch}"')
+    if txid:
+        parts.append(f',"txid":"{txid}"')
+    if state:
+        parts.append(f',"state":"{state}"')
+    if confirmed is not None:
+        parts.append(f',"confirmed":"{format_time(confirmed)}"')
+    if reject_reason:
+        parts.append(f',"rejectReason":{json_string(reject_reason)}')
+    parts.append(f',"data":{refs_text}')
+    if pins:
+        parts.append(f',"pins":{strings_json(pins)}')
+    if idempotency_key:
+        parts.append(f',"idempotencyKey":{json_string(idempotency_key)}')
+    parts.append("}")
+    return "".join(parts)
+
+
+def strings_json(texts: Sequence[str]) -> str:
+    """A JSON array of strings."""
+    return f"[{','.join([json_string(text) for text in texts])}]"
+
+
+def _check_fields(header: Header, txtype: str) -> None:
+    if txtype not in SEALABLE_TX_TYPES:
+        raise Invalid(
+            "FF00130", f"Invalid transaction type for sending a message: {txtype[:80]!r}, use batch_pin or unpinned"
+        )
+    check_tag(header.tag)
+
+
+def _signer_json(type: str, txtype: str, author: str, key: str) -> str:
+    # An author sends many messages with the same four fields; what strangers send may be long, and is not kept.
+    if len(author) + len(key) + len(type) + len(txtype) > _CACHED_LENGTH_MAX:
+        return _signer_json_of.__wrapped__(type, txtype, author, key)
+    return _signer_json_of(type, txtype, author, key)
+
+
+@lru_cache(maxsize=1024)
+def _signer_json_of(type: str, txtype: str, author: str, key: str) -> str:
+    parts = [f'"type":{json_string(type)}']
+    if txtype:
+        parts.append(f'"txtype":{json_string(txtype)}')
+    if author:
+        parts.append(f'"author":{json_string(author)}')
+    if key:
+        parts.append(f'"key":{json_string(key)}')
+    return ",".join(parts)
+
+
+def _line_json(namespace: str, group: str, topics: tuple[str, ...], tag: str) -> str:
+    if len(topics) > 3 or len(namespace) + sum(map(len, topics)) + len(tag) > _CACHED_LENGTH_MAX:
+        return _line_json_of.__wrapped__(namespace, group, topics, tag)
+    return _line_json_of(namespace, group, topics, tag)
+
+
+@lru_cache(maxsize=4096)
+def _line_json_of(namespace: str, group: str, topics: tuple[str, ...], tag: str) -> str:
+    parts = []
+    if namespace:
+        parts.append(f',"namespace":{json_string(namespace)}')
+    if group:
+        parts.append(f',"group":"{group}"')
+    if topics:
+        parts.append(f',"topics":{strings_json(topics)}')
+    if tag:
+        parts.append(f',"tag":{json_string(tag)}')
+    return "".join(parts)
+
+
+def _read_txparent(wire: WireTxParent) -> TxParent:
+    return TxParent((wire.type or "").lower(), "" if wire.id is None else normal_uuid(wire.id))
+
+
+def _txparent_json(parent: TxParent) -> str:
+    id_part = f',"id":"{parent.id}"' if parent.id else ""
+    return f',"txparent":{{"type":{json_string(parent.type)}{id_part}}}'
+
+
+_HEADER = msgspec.json.Decoder(WireHeader)
