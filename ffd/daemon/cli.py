@@ -1,0 +1,116 @@
+"""`ffd`: arguments, the log, and what the exit code says."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from ffd import __version__
+from ffd.daemon.config import ROLES, Config, load_config
+from ffd.daemon.logs import start_logs
+from ffd.model.errors import FfdError, Invalid
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+EPILOG = """\
+exit codes: 0 stopped and drained, 1 failed, 2 wrong arguments or configuration,
+            3 stopped before all was drained (nothing accepted is lost)
+environment: FFD_CONFIG, FFD_SOCKET, FFD_STATE_DIR, FFD_ROLES, and FFD_SECTION__KEY
+             for every key of ffd.toml(5)
+signals: SIGTERM drains and stops, a second one stops now; SIGHUP reloads
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon as the arguments say; gives the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        config = _load(arguments)
+        if arguments.check_config:
+            return _report(config)
+        return _run(config, arguments)
+    except Invalid as wrong:
+        return _refuse(wrong, EXIT_USAGE if wrong.code == "FFD1001" else EXIT_FAILED)
+    except FfdError as wrong:
+        return _refuse(wrong, EXIT_FAILED)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ffd",
+        description="An ordered, durable, verifiable event bus; with no arguments at all it is ready: see ffctl(1).",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", default=os.environ.get("FFD_CONFIG"), help="read ffd.toml(5) from FILE"
+    )
+    parser.add_argument(
+        "--check-config", action="store_true", help="say what is wrong with the configuration, and exit"
+    )
+    parser.add_argument("--socket", metavar="PATH", help="listen on this Unix socket")
+    parser.add_argument("--state-dir", metavar="DIR", help="keep the database, keys and stores here")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+    parser.add_argument("--roles", metavar="LIST", help=f"work only on some of {','.join(ROLES)}")
+    parser.add_argument("--version", action="version", version=f"ffd {__version__}")
+    return parser
+
+
+def _load(arguments: argparse.Namespace) -> Config:
+    given = {
+        "--socket": arguments.socket,
+        "--state-dir": arguments.state_dir,
+        "--log-level": arguments.log_level,
+        "--roles": arguments.roles,
+    }
+    path = Path(arguments.config) if arguments.config else None
+    return load_config(path, os.environ, {name: value for name, value in given.items() if value is not None})
+
+
+def _report(config: Config) -> int:
+    """What a good configuration comes to, on stdout."""
+    sys.stdout.write(f"good: state in {config.state_dir}, socket {config.socket.path}\n")
+    return EXIT_OK
+
+
+def _run(config: Config, arguments: argparse.Namespace) -> int:
+    # Late, so that --help and --check-config answer at once.
+    import trio
+
+    from ffd.daemon.host import EXIT_CUT, run_hosted
+    from ffd.daemon.node import run_node
+    from ffd.world import RealWorld
+
+    start_logs(config.log, sys.stderr, os.environ)
+    os.umask(0o077)  # what a node writes is for its own user
+    node = partial(run_node, config, RealWorld())
+    try:
+        drained = trio.run(run_hosted, node, config, partial(_load, arguments), os.environ)
+    except BaseExceptionGroup as group:
+        refused, bugs = group.split(FfdError)
+        if refused is None or bugs is not None:
+            raise
+        return max(_refuse(each, EXIT_FAILED) for each in _leaves(refused))
+    return EXIT_OK if drained else EXIT_CUT
+
+
+def _refuse(wrong: FfdError, code: int) -> int:
+    for line in wrong.text.splitlines():
+        sys.stderr.write(f"ffd: {wrong.code}: {line}\n")
+    return code
+
+
+def _leaves(group: ExceptionGroup[FfdError]) -> Iterator[FfdError]:
+    for each in group.exceptions:
+        if isinstance(each, ExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
