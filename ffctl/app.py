@@ -1,0 +1,106 @@
+"""`ffctl`: the root command, and the one place where errors become a line on stderr and an exit code."""
+
+import os
+import sys
+from typing import ClassVar, NoReturn
+
+import typer
+
+from ffctl.failure import FAILED, INTERRUPTED, USAGE, Failure
+from ffctl.settings import Settings, settings_of
+from ffctl.talk import Talk
+from ffctl.tree import LazyGroup, UsageError, build, complete, examples
+
+COMPLETE = "_FFCTL_COMPLETE"
+"""Set by the completion scripts (`ffctl completion`) to the name of the shell."""
+
+
+class Root(LazyGroup):
+    """The top level: everyday verbs first, then nouns, then the program itself."""
+
+    sources: ClassVar = {
+        name: f"ffctl.commands.{module}"
+        for name, module in (
+            ("broadcast", "broadcast"),
+            ("tail", "tail"),
+            ("status", "status"),
+            ("wait", "wait"),
+            ("sub", "subscription"),
+            ("msg", "message"),
+            ("event", "event"),
+            ("batch", "batch"),
+            ("pin", "pin"),
+            ("version", "version"),
+            ("help", "help"),
+            ("completion", "completion"),
+        )
+    }
+
+
+app = typer.Typer(cls=Root, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples(
+        "ffctl broadcast --topic news hello",
+        "ffctl tail --from oldest --count 1 -o json",
+        "seq 1000 | ffctl broadcast --lines --topic numbers",
+        "ffctl tail worker --create --format '{topic} {value}'",
+        "ffctl help exit-codes",
+    ),
+)
+def ffctl(ctx: typer.Context) -> None:
+    """Send to, listen to and look into ffd, the ordered event bus of this machine.
+
+    stdout is data, stderr is talk. Without a command it prints how the node does.
+    """
+    if ctx.invoked_subcommand is None:
+        from ffctl.commands.status import overview
+
+        overview(ctx)
+
+
+def main() -> NoReturn:
+    """Run one command line and exit."""
+    settings = Settings()
+    try:
+        code = run(sys.argv[1:], settings)
+    except Failure as failure:
+        Talk(settings).error(str(failure), failure.hint)
+        code = failure.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def run(args: list[str], settings: Settings) -> int:
+    """Run one command line; the exit code, or `Failure`."""
+    root = build(app)
+    if os.environ.get(COMPLETE):
+        return _complete(root, args, settings)
+    try:
+        ended = root.main(args, prog_name="ffctl", standalone_mode=False, obj=settings)
+    except UsageError as error:
+        where = error.ctx.command_path if error.ctx else "ffctl"
+        raise Failure(USAGE, "FFD6001", _sentence(error.format_message()), f"see `{where} --help`") from None
+    except typer.Abort:
+        return FAILED
+    return ended if isinstance(ended, int) else 0
+
+
+def _complete(root: LazyGroup, args: list[str], settings: Settings) -> int:
+    from ffctl.commands.completion import suggestion
+
+    shell = os.environ[COMPLETE]
+    for value, words in complete(root, args, settings):
+        sys.stdout.write(suggestion(shell, value, words) + "\n")
+    return 0
+
+
+def _sentence(text: str) -> str:
+    """Typer's text on one line, without its last dot."""
+    return " ".join(text.split()).removesuffix(".")
+
+
+__all__ = ["app", "main", "run", "settings_of"]

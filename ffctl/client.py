@@ -1,0 +1,254 @@
+"""The daemon's REST routes over its Unix socket, one method a route; with `stream.py` all that knows of a socket.
+
+Answers are the daemon's JSON as bytes. What it refuses is raised as `Failure` with the exit code for its status.
+"""
+
+import http.client
+import os
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from ffctl.failure import BLOCKED, CONFLICT, FAILED, NOT_FOUND, TIMED_OUT, UNREACHABLE, USAGE, Failure
+from ffctl.plain import decode
+
+ANSWER_S = 150.0
+"""How long an answer may take: past the daemon's own deadline of 120 s, so that its word on it arrives."""
+ANSWER_BYTES_MAX = 1 << 30
+
+Query = Iterable[tuple[str, str]]
+
+_EXIT_BY_STATUS: Mapping[int, int] = {
+    400: USAGE,
+    404: NOT_FOUND,
+    408: TIMED_OUT,
+    409: CONFLICT,
+    412: BLOCKED,
+    413: USAGE,
+    415: USAGE,
+    503: BLOCKED,
+}
+_CODE = re.compile(r"(FFD?\d{4,5}): (.*)", re.DOTALL)
+_REJECTED = "FF10269"  # FireFly answers 500 when a message that was waited for is rejected
+
+
+class Client:
+    """The daemon behind the socket at `path`, asked about one namespace; a connection for each question."""
+
+    def __init__(self, path: str, namespace: str, *, timeout_s: float = ANSWER_S) -> None:
+        self.path = path
+        self.namespace = namespace
+        self._timeout_s = timeout_s
+        self._base = f"/api/v1/namespaces/{quote(namespace, safe='')}"
+
+    def status(self) -> bytes:
+        """What the node is and how it does."""
+        return self._ask("GET", f"{self._base}/status")
+
+    def ready(self) -> tuple[bool, bytes]:
+        """Whether the node is ready, and its reasons if not."""
+        status, body = self._answer("GET", "/readyz")
+        if status not in (200, 503):
+            raise refusal(status, body)
+        return status == 200, body
+
+    def broadcast(self, message: bytes, *, confirm_s: float | None = None) -> bytes:
+        """Send a broadcast; with `confirm_s` wait that many seconds for its confirmation."""
+        if confirm_s is None:
+            return self._ask("POST", f"{self._base}/messages/broadcast", body=message)
+        return self._ask(
+            "POST",
+            f"{self._base}/messages/broadcast?confirm=true",
+            body=message,
+            wait_s=confirm_s,
+            headers={"Request-Timeout": f"{max(1, round(confirm_s * 1000))}ms"},
+        )
+
+    def messages(self, query: Query) -> list[bytes]:
+        """Messages that match."""
+        return self._list("messages", query)
+
+    def message(self, id: str, *, data: bool) -> bytes:
+        """One message, its data values inside if wanted."""
+        return self._ask("GET", f"{self._base}/messages/{quote(id, safe='')}{'?fetchdata=true' if data else ''}")
+
+    def events(self, query: Query) -> list[bytes]:
+        """Events that match."""
+        return self._list("events", query)
+
+    def event(self, id: str, *, references: bool) -> bytes:
+        """One event, what it speaks of inside if wanted."""
+        query = "?fetchreference=true" if references else ""
+        return self._ask("GET", f"{self._base}/events/{quote(id, safe='')}{query}")
+
+    def batches(self, query: Query) -> list[bytes]:
+        """Batches that match."""
+        return self._list("batches", query)
+
+    def batch(self, id: str) -> bytes:
+        """One batch."""
+        return self._ask("GET", f"{self._base}/batches/{quote(id, safe='')}")
+
+    def pins(self, query: Query) -> list[bytes]:
+        """Pins that match."""
+        return self._list("pins", query)
+
+    def subscriptions(self, query: Query) -> list[bytes]:
+        """Durable subscriptions that match."""
+        return self._list("subscriptions", query)
+
+    def subscription(self, id: str) -> bytes:
+        """One durable subscription with its offset."""
+        return self._ask("GET", f"{self._base}/subscriptions/{quote(id, safe='')}?fetchstatus=true")
+
+    def create_subscription(self, definition: bytes, *, replace: bool = False) -> bytes:
+        """Create a durable subscription; `replace` changes the one that has this name."""
+        return self._ask("PUT" if replace else "POST", f"{self._base}/subscriptions", body=definition)
+
+    def delete_subscription(self, id: str) -> None:
+        """Delete a durable subscription and its offset."""
+        self._ask("DELETE", f"{self._base}/subscriptions/{quote(id, safe='')}")
+
+    def _list(self, collection: str, query: Query) -> list[bytes]:
+        import msgspec
+
+        body = self._ask("GET", f"{self._base}/{collection}?{urlencode(list(query))}")
+        try:
+            return [bytes(row) for row in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        except msgspec.DecodeError as error:
+            raise not_ffd(self.path, f"its list of {collection} cannot be read: {error}") from None
+
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        wait_s: float = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        status, answer = self._answer(method, target, body=body, wait_s=wait_s, headers=headers)
+        if status >= 300:
+            raise refusal(status, answer)
+        return answer.rstrip(b"\n")
+
+    def _answer(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        wait_s: float = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        connection = _UnixConnection(self.path, self._timeout_s + wait_s)
+        all_headers = {"Connection": "close", **(headers or {})}
+        if body:
+            all_headers["Content-Type"] = "application/json"
+        try:
+            return _exchange(connection, self.path, method, target, body, all_headers)
+        except TimeoutError:
+            raise Failure(
+                TIMED_OUT,
+                "FFD6005",
+                f"no answer from {self.path} in {self._timeout_s + wait_s:g} s",
+                "what was asked may still happen: look with `ffctl status`",
+            ) from None
+        except (http.client.HTTPException, ValueError) as error:
+            raise not_ffd(self.path, f"it does not speak HTTP ({type(error).__name__})") from None
+        except OSError as error:
+            raise lost(self.path, error) from None
+        finally:
+            connection.close()
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    path: str,
+    method: str,
+    target: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> tuple[int, bytes]:
+    # A body that is too large is answered before it is read to its end: the answer may be there.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, target, body=body, headers=headers)
+    response = connection.getresponse()
+    if response.getheader("X-FFD") is None:
+        raise not_ffd(path, "its answer has no X-FFD header")
+    answer = response.read(ANSWER_BYTES_MAX)
+    return response.status, answer
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("ffd", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = cast(Any, connect(self._path, cast(float, self.timeout)))
+
+
+def connect(path: str, timeout_s: float) -> socket.socket:
+    """A connection to the Unix socket at `path`; `Failure` 5 says why there is none and how to get one."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout_s)
+    try:
+        sock.connect(path)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise _unreachable(path, error) from None
+    return sock
+
+
+def _unreachable(path: str, error: Exception) -> Failure:
+    start = "start one with `ffd`, or name its socket with --socket or FFD_SOCKET"
+    if isinstance(error, FileNotFoundError):
+        return Failure(UNREACHABLE, "FFD6002", f"no ffd is running: there is no socket {path}", start)
+    if isinstance(error, ConnectionRefusedError) and not os.path.isfile(path):
+        return Failure(UNREACHABLE, "FFD6002", f"no ffd is running: nobody listens on {path}", start)
+    if isinstance(error, ConnectionRefusedError):
+        return Failure(UNREACHABLE, "FFD6002", f"{path} is not a socket", start)
+    if isinstance(error, PermissionError):
+        hint = "the socket belongs to another user: run as that user, or join the group that may use it"
+        return Failure(UNREACHABLE, "FFD6002", f"{path} may not be opened by this user", hint)
+    if isinstance(error, TimeoutError | BlockingIOError):
+        return Failure(TIMED_OUT, "FFD6005", f"{path} takes no connections", "the daemon may be overloaded")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Failure(UNREACHABLE, "FFD6002", f"cannot connect to {path}: {reason}", start)
+
+
+def lost(path: str, error: Exception | None = None) -> Failure:
+    """The connection ended in the middle."""
+    reason = f" ({error.strerror or error})" if isinstance(error, OSError) else ""
+    hint = "the outcome of what was just sent is unknown; an idempotency key makes it safe to send it again"
+    return Failure(UNREACHABLE, "FFD6004", f"the connection to {path} was lost{reason}", hint)
+
+
+def not_ffd(path: str, why: str) -> Failure:
+    """Something listens there, but it is another program."""
+    hint = "name ffd's socket with --socket or FFD_SOCKET"
+    return Failure(UNREACHABLE, "FFD6003", f"what listens on {path} is not ffd: {why}", hint)
+
+
+def refusal(status: int, body: bytes) -> Failure:
+    """The daemon's own words on why not, with the exit code for its status."""
+    try:
+        text = str(decode(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        text = f"FFD6009: the daemon answered {status} with {body[:200].decode('utf-8', 'replace')!r}"
+    found = _CODE.match(text)
+    code, words = (found[1], found[2]) if found else ("", text)
+    exit_code = BLOCKED if code == _REJECTED else _EXIT_BY_STATUS.get(status, FAILED)
+    return Failure(exit_code, code, words, _HINTS.get(code, ""))
+
+
+_HINTS = {
+    "FF10269": "the message's rejectReason says why: ffctl msg show ID",
+    "FF10436": "see the namespaces of this node in `ffctl status`",
+    "FF10430": "it was accepted before: nothing is lost",
+    "FF10260": "it is accepted and will be confirmed or rejected: look with `ffctl msg list -n 1`",
+}

@@ -1,0 +1,69 @@
+"""`ffctl event`: the log of events."""
+
+from typing import Annotated
+
+import typer
+
+from ffctl.listing import Collection, show_list
+from ffctl.options import Follow, Last, Since, Topics, Types, Until, exactly, window
+from ffctl.output import show
+from ffctl.settings import client_of, settings_of
+from ffctl.tree import examples
+from ffctl.views import EVENT
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def event() -> None:
+    """Events: list the log, show one. To listen, see `ffctl tail`."""
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "ffctl event list -n 50",
+        "ffctl event list --topic news --since 10m -o ndjson",
+        "ffctl event list --reference 4ea27cce-a103-4187-b318-f7b20fd87bf3",
+    ),
+)
+def list_events(
+    ctx: typer.Context,
+    topic: Topics = None,
+    type: Types = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only events that speak of this message or other object.")
+    ] = None,
+    references: Annotated[
+        bool, typer.Option("--references", help="With the message or other object that each speaks of.")
+    ] = False,
+    after: Annotated[
+        int | None, typer.Option("--after", min=-1, metavar="SEQ", help="Only events after this sequence number.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    last: Last = 25,
+    follow: Follow = False,
+) -> None:
+    """List the events of the log, the newest last."""
+    query = [
+        *exactly("topic", topic),
+        *exactly("type", type),
+        *exactly("reference", reference),
+        *window(since, until),
+        *([("sequence", f"[>{after}")] if after is not None else []),
+        *([("fetchreferences", "true")] if references else []),
+    ]
+    show_list(settings_of(ctx), Collection(client_of(ctx).events, EVENT), query, last=last, follow=follow)
+
+
+@app.command("show", epilog=examples("ffctl event show cb0e6de1-50a9-44f2-a2ff-411f6dcc19c9 -o yaml"))
+def show_event(
+    ctx: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    references: Annotated[
+        bool, typer.Option("--references/--no-references", help="With the message or other object that it speaks of.")
+    ] = True,
+) -> None:
+    """Show one event."""
+    show(settings_of(ctx), client_of(ctx).event(id, references=references), EVENT)

@@ -1,0 +1,55 @@
+"""`ffctl status`, and what `ffctl` alone says."""
+
+from typing import Any
+
+import typer
+
+from ffctl.output import show, write
+from ffctl.plain import decode, lookup, text_of, visible
+from ffctl.settings import client_of, settings_of
+from ffctl.tree import examples
+from ffctl.views import STATUS
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog=examples("ffctl status -o json", "ffctl status --format '{ffd.version} {node.name}'"))
+def status(ctx: typer.Context) -> None:
+    """Show how the node does: roles, sequences, backlog, what is blocked and why, subscriptions and their lag."""
+    show(settings_of(ctx), client_of(ctx).status(), STATUS)
+
+
+def overview(ctx: typer.Context) -> None:
+    """The node's state in a few lines, and what to do next."""
+    settings = settings_of(ctx)
+    raw = client_of(ctx).status()
+    if settings.output not in (None, "table") or settings.format:
+        show(settings, raw, STATUS)
+        return
+    value = decode(raw)
+    lines = [f"{name:<14}{visible(text)}" for name, text in _facts(value) if text]
+    write("\n".join([*lines, "", "Next:", *(f"  {command}" for command in _next(value)), ""]))
+
+
+def _facts(value: Any) -> list[tuple[str, str]]:
+
+    def at(path: str) -> str:
+        return text_of(lookup(value, path))
+
+    blocked = lookup(value, "ffd.blocked") or []
+    return [
+        ("node", f"{at('node.name')}, ffd {at('ffd.version')}, pid {at('ffd.pid')}, up {at('ffd.uptimeSeconds')} s"),
+        ("namespace", at("namespace")),
+        ("organisation", at("org.name")),
+        ("socket", at("ffd.socket")),
+        ("events", at("ffd.sequences.events")),
+        ("backlog", f"{at('ffd.backlog.unsent')} unsent, {at('ffd.backlog.unconfirmed')} unconfirmed"),
+        ("subscriptions", str(len(lookup(value, "ffd.subscriptions") or []))),
+        ("blocked", f"{len(blocked)} topics wait: see `ffctl status`" if blocked else "nothing"),
+    ]
+
+
+def _next(value: Any) -> list[str]:
+    if not lookup(value, "ffd.sequences.events") or text_of(lookup(value, "ffd.sequences.events")) in ("0", "-1"):
+        return ["ffctl broadcast --topic news hello", "ffctl tail --from oldest", "ffctl --help"]
+    return ["ffctl tail -n 10", "ffctl msg list", "ffctl sub list", "ffctl --help"]

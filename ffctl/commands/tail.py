@@ -1,0 +1,133 @@
+"""`ffctl tail`: listen."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ffctl import live
+from ffctl.failure import NOT_FOUND, Failure, usage
+from ffctl.filters import Wanted, definition, options, place, wanted
+from ffctl.options import Author, First, Regexes, Tag, Topics, Types, exactly, seconds
+from ffctl.output import Printer
+from ffctl.settings import client_of, settings_of
+from ffctl.talk import Talk
+from ffctl.tree import examples
+from ffctl.views import DELIVERY
+
+if TYPE_CHECKING:
+    from ffctl.client import Client
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+READAHEAD = 200
+
+
+@app.command(
+    epilog=examples(
+        "ffctl tail                                    # what happens from now on",
+        "ffctl tail -n 10 --topic news                 # the last ten of a topic, then go on",
+        "ffctl tail --from oldest --idle 1s -o ndjson  # all there is",
+        "ffctl tail worker --create --from oldest --format '{topic} {value}'",
+    )
+)
+def tail(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SUBSCRIPTION",
+            autocompletion=live.subscriptions,
+            help="A durable subscription: go on where its last reader stopped. Without it nothing is remembered.",
+        ),
+    ] = None,
+    first: First = None,
+    topic: Topics = None,
+    type: Types = None,
+    tag: Tag = None,
+    author: Author = None,
+    filter: Regexes = None,
+    last: Annotated[
+        int | None, typer.Option("-n", "--last", min=0, metavar="N", help="Begin with the last N events that match.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after N events.")] = None,
+    idle: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="End when no event came for this long, like 500ms or 10s.")
+    ] = None,
+    create: Annotated[
+        bool,
+        typer.Option("--create", help="Create the subscription, with these filters, if there is none of this name."),
+    ] = False,
+    no_ack: Annotated[
+        bool,
+        typer.Option("--no-ack", help="Look without acknowledging: at most as many as the subscription reads ahead."),
+    ] = False,
+    readahead: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="N",
+            show_default=False,
+            help=f"Events in flight beyond the one that waits for its ack, for a new subscription. [default: {READAHEAD}]",
+        ),
+    ] = None,
+) -> None:
+    """Listen: print events as they come, each acknowledged after it was printed.
+
+    With the name of a durable subscription every event is delivered at least once, whatever happens to the reader.
+    Ctrl-C ends with a summary and exit code 130.
+    """
+    settings = settings_of(ctx)
+    printer = Printer(settings, DELIVERY)
+    asked = wanted(topic, type, tag, author, filter)
+    idle_s = None if idle is None else seconds(idle, "--idle")
+    _check(name, first, last, create, asked, readahead)
+    client = client_of(ctx)
+    from ffctl.listening import Limits, listen, place_of_last, start_frame
+
+    if name is not None:
+        name = _durable(client, name, asked, options(first=first or "newest", readahead=_or(readahead)), create)
+    elif last is not None:
+        first = place_of_last(client, last, asked)
+    start = start_frame(
+        settings.namespace, name, asked.filter(), options(first=first or "newest", readahead=_or(readahead))
+    )
+    listen(
+        settings.path, start, printer, Talk(settings), Limits(count, idle_s), durable=name is not None, ack=not no_ack
+    )
+
+
+def _or(readahead: int | None) -> int:
+    return READAHEAD if readahead is None else readahead
+
+
+def _check(
+    name: str | None, first: str | None, last: int | None, create: bool, asked: Wanted, readahead: int | None
+) -> None:
+    """Refuse options that contradict one another, before anything is asked of the daemon."""
+    if first is not None:
+        place(first)
+    asked.filter()
+    if first is not None and last is not None:
+        raise usage("--from and -n exclude one another", "drop one of the two")
+    if name is None and create:
+        raise usage("--create needs the subscription's name", "write `ffctl tail NAME --create`")
+    if name is not None and last is not None:
+        raise usage("-n does not go with a durable subscription, which goes on where it stopped", "drop -n")
+    if name is not None and not create and (asked or first is not None or readahead is not None):
+        hint = "add --create, or leave them out: an existing subscription has its own"
+        raise usage("filters, --from and --readahead belong to a subscription when it is made", hint)
+
+
+def _durable(client: "Client", name: str, asked: Wanted, wanted_options: dict[str, Any], create: bool) -> str:
+    """The name of the subscription to start: it exists, or is created now."""
+    from ffctl.listening import same_definition
+
+    if rows := client.subscriptions(exactly("name", name)):
+        same_definition(rows[0], asked.filter(), name)
+    elif create:
+        client.create_subscription(definition(name, asked.filter(), wanted_options))
+    else:
+        hint = f"see `ffctl sub list`, or make it: ffctl tail {name} --create"
+        raise Failure(NOT_FOUND, "FFD6006", f"there is no subscription {name!r}", hint)
+    return name

@@ -1,0 +1,99 @@
+"""The messages that `ffctl broadcast` sends: their text from the command line, from lines, from NDJSON objects."""
+
+from dataclasses import dataclass
+from json.encoder import encode_basestring as quoted
+from typing import Any
+
+import msgspec
+
+from ffctl.failure import USAGE, Failure
+
+
+def bad_input(text: str, hint: str = "") -> Failure:
+    """What was given to send cannot be sent."""
+    return Failure(USAGE, "FFD6007", text, hint)
+
+
+class _Object(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of NDJSON: what it does not say is taken from the command line."""
+
+    topic: str | None = None
+    topics: list[str] | None = None
+    tag: str | None = None
+    cid: str | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    data: list[msgspec.Raw] | None = None
+    header: dict[str, msgspec.Raw] | None = None
+    idempotencyKey: str | None = None
+
+
+_read_object = msgspec.json.Decoder(_Object).decode
+_read_value = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the command line says about every message; gives the JSON of a message around a value."""
+
+    topics: tuple[str, ...] = ()
+    tag: str | None = None
+    cid: str | None = None
+    key: str | None = None
+
+    def of_text(self, text: str, key: str | None = None) -> str:
+        """A message whose value is this text."""
+        return self._around(quoted(text), key or self.key)
+
+    def of_json(self, raw: str, key: str | None = None) -> str:
+        """A message whose value is this JSON; `Failure` when it is none."""
+        try:
+            _read_value(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise bad_input(f"{_short(raw)} is not JSON: {error}", "leave --json out to send it as text") from None
+        return self._around(raw, key or self.key)
+
+    def of_object(self, raw: str, key: str | None = None) -> str:
+        """A message from an object like {"topic": "t", "value": 1}, or FireFly's {"header": …, "data": …}."""
+        try:
+            found = _read_object(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            hint = 'each line is like {"topic": "news", "tag": "x", "value": {"any": "JSON"}}'
+            raise bad_input(f"{_short(raw)} is not a message: {error}", hint) from None
+        return self._of(found, raw, key or self.key)
+
+    def _of(self, found: _Object, raw: str, key: str | None) -> str:
+        if (found.value is msgspec.UNSET) == (found.data is None):
+            raise bad_input(f"{_short(raw)} needs one of `value` and `data`")
+        topics = found.topics or ([found.topic] if found.topic is not None else list(self.topics))
+        header: dict[str, Any] = {}
+        if topics:
+            header["topics"] = topics
+        texts = (("tag", found.tag or self.tag), ("cid", found.cid or self.cid))
+        header |= {name: text for name, text in texts if text}
+        header |= found.header or {}
+        message: dict[str, Any] = {"header": header}
+        message["data"] = found.data if found.data is not None else [{"value": found.value}]
+        if key := found.idempotencyKey or key:
+            message["idempotencyKey"] = key
+        return msgspec.json.encode(message).decode()
+
+    def _around(self, value: str, key: str | None) -> str:
+        start, end = _wrap(self)
+        return f'{start}{value}{end},"idempotencyKey":{quoted(key)}}}' if key else f"{start}{value}{end}}}"
+
+
+_wraps: dict[Envelope, tuple[str, str]] = {}
+
+
+def _wrap(envelope: Envelope) -> tuple[str, str]:
+    """What stands before and after the value: made once, since a stream sends a hundred thousand of them."""
+    if envelope not in _wraps:
+        fields = [f'"topics":[{",".join(map(quoted, envelope.topics))}]'] if envelope.topics else []
+        fields += [f'"tag":{quoted(envelope.tag)}'] if envelope.tag is not None else []
+        fields += [f'"cid":{quoted(envelope.cid)}'] if envelope.cid is not None else []
+        _wraps[envelope] = (f'{{"header":{{{",".join(fields)}}},"data":[{{"value":', "}]")
+    return _wraps[envelope]
+
+
+def _short(raw: str) -> str:
+    return repr(raw if len(raw) <= 60 else raw[:57] + "…")

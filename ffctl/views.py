@@ -1,0 +1,143 @@
+"""How each kind of object is shown: the columns of its table, what identifies it, and short names for `--format`."""
+
+from typing import Any
+
+from ffctl.output import Column, View
+from ffctl.plain import compact, lookup
+
+
+def value(row: Any) -> Any:
+    """The first data value of a message, or of the message that an event brings."""
+    found = lookup(row, "message.data.0") or lookup(row, "data.0")
+    return found.get("value") if isinstance(found, dict) else None
+
+
+def values(row: Any) -> Any:
+    """All data values of a message, or of the message that an event brings."""
+    data = lookup(row, "message.data") or lookup(row, "data")
+    return [item.get("value") for item in data if isinstance(item, dict)] if isinstance(data, list) else None
+
+
+def _topics(row: Any) -> str:
+    return ",".join(lookup(row, "header.topics") or [])
+
+
+def _filter(row: Any) -> str:
+    found = {key: item for key, item in (row.get("filter") or {}).items() if item}
+    return compact(found) if found else ""
+
+
+def _messages_in(row: Any) -> str:
+    messages = lookup(row, "manifest.messages")
+    return str(len(messages)) if isinstance(messages, list) else ""
+
+
+_TIME = 30  # cells: a time with nine digits
+
+_MESSAGE_NAMES = (
+    ("id", "header.id"),
+    ("topics", _topics),
+    ("topic", "header.topics.0"),
+    ("tag", "header.tag"),
+    ("author", "header.author"),
+    ("cid", "header.cid"),
+    ("type", "header.type"),
+    ("created", "header.created"),
+    ("value", value),
+    ("values", values),
+)
+
+MESSAGE = View(
+    (
+        Column("CREATED", "header.created", _TIME),
+        Column("STATE", "state", 9),
+        Column("TOPICS", _topics, 16),
+        Column("TAG", "header.tag", 8),
+        Column("ID", "header.id", 36),
+        Column("AUTHOR", "header.author", 16),
+    ),
+    id="header.id",
+    names=_MESSAGE_NAMES,
+)
+
+MESSAGE_WITH_DATA = View((*MESSAGE.columns, Column("VALUE", value, 20)), id="header.id", names=_MESSAGE_NAMES)
+
+EVENT = View(
+    (
+        Column("SEQUENCE", "sequence", 8),
+        Column("CREATED", "created", _TIME),
+        Column("TYPE", "type", 17),
+        Column("TOPIC", "topic", 12),
+        Column("REFERENCE", "reference", 36),
+        Column("ID", "id", 36),
+    ),
+    names=(("tag", "message.header.tag"), ("author", "message.header.author"), ("cid", "message.header.cid")),
+)
+
+DELIVERY = View(
+    (
+        Column("SEQUENCE", "sequence", 8),
+        Column("CREATED", "created", _TIME),
+        Column("TYPE", "type", 17),
+        Column("TOPIC", "topic", 12),
+        Column("TAG", "message.header.tag", 8),
+        Column("VALUE", value, 10),
+    ),
+    names=(
+        ("tag", "message.header.tag"),
+        ("author", "message.header.author"),
+        ("cid", "message.header.cid"),
+        ("value", value),
+        ("values", values),
+    ),
+)
+
+BATCH = View(
+    (
+        Column("CREATED", "created", _TIME),
+        Column("TYPE", "type", 9),
+        Column("MESSAGES", _messages_in),
+        Column("ID", "id", 36),
+        Column("CONFIRMED", "confirmed", _TIME),
+        Column("AUTHOR", "author", 16),
+    ),
+)
+
+PIN = View(
+    (
+        Column("SEQUENCE", "sequence", 8),
+        Column("DISPATCHED", lambda row: row.get("dispatched", False), 10),
+        Column("BATCH", "batch", 36),
+        Column("INDEX", "index", 5),
+        Column("CREATED", "created", _TIME),
+        Column("SIGNER", "signer", 16),
+        Column("HASH", "hash", 64),
+    ),
+    id="sequence",
+)
+
+SUBSCRIPTION = View(
+    (
+        Column("NAME", "name", 16),
+        Column("TRANSPORT", "transport", 10),
+        Column("FILTER", _filter, 8),
+        Column("FROM", "options.firstEvent", 6),
+        Column("CREATED", "created", _TIME),
+        Column("ID", "id", 36),
+    ),
+)
+
+SENT = View(
+    (
+        Column("LINE", "line", 8),
+        Column("STATE", "state", 9),
+        Column("ID", "id", 36),
+        Column("HASH", "hash", 64),
+        Column("ERROR", "error", 10),
+    ),
+)
+
+STATUS = View((), id=lambda row: lookup(row, "node.id") or lookup(row, "node.name") or row.get("namespace"))
+READY = View((), id=lambda row: "ready" if row.get("ready") else "")
+VERSION = View((), id="ffctl")
+EXIT_CODE = View((Column("CODE", "code", 4), Column("NAME", "name", 11), Column("MEANING", "meaning")), id="code")
