@@ -1,7 +1,7 @@
 """Subscriptions: which events an app hears, from where, and how (FireFly reference 1.4, 8.4, 8.6).
 
 Filters are kept as the text of regular expressions in Go's dialect; google-re2 compiles them where events are matched.
-One rule of FireFly's is relaxed, as an extension of ffd: WebSocket subscriptions may ask for `withData`, also in batches.
+One rule of FireFly is relaxed, as an extension of ffd: WebSocket subscriptions may ask for `withData`, in batches too.
 """
 
 from collections.abc import Mapping
