@@ -6,6 +6,7 @@ each of ours that is not named here, is answered by what the caller can do about
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.exceptions import HTTPException
@@ -93,6 +94,32 @@ def timed_out(request_id: str, after_s: float, cause: str = "") -> FfdError:
     """FF00166, 408: the request's deadline has passed; the outcome of what it asked for is not known."""
     text = f"The request with id '{request_id}' timed out after {after_s * 1000:.2f}ms"
     return Away("FF00166", f"{text}: {cause}" if cause else text)
+
+
+def late(what: str, after_s: float) -> FfdError:
+    """FF00166, 408, for a request that never came whole, so that it has no id."""
+    return Away("FF00166", f"The request timed out after {after_s * 1000:.2f}ms: {what}")
+
+
+def raw_answer(error: FfdError, version: str) -> bytes:
+    """The refusal as the bytes of a last HTTP/1.1 answer, for a request that no framework has seen."""
+    status, body = refusal(error)
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"X-FFD: {version}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in extra_headers(error)),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def extra_headers(error: FfdError) -> list[tuple[str, str]]:
+    """What some statuses say in a header: how to upgrade (426)."""
+    if error.code != UPGRADE_NEEDED:
+        return []
+    return [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
 
 
 def check_json(content_type: str | None) -> None:

@@ -1,0 +1,186 @@
+"""The sockets and their nursery: an upgrade goes to the WebSocket handler, the rest to the ASGI app.
+
+One connection is one task tree; what fails in it is logged there, and no other one notices. A stop closes the
+WebSockets with 1001 and lets requests in flight finish, both within a deadline.
+"""
+
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+import trio
+
+from ffd import __version__
+from ffd.api import heads, refusals
+from ffd.api.gate import Bodies, Gate, linger, send_quietly
+from ffd.api.heads import Head
+from ffd.api.hypercorn_door import ASGIApp, HttpDoor
+from ffd.api.limits import DoorLimits
+from ffd.api.peer import Peer, peer_of
+from ffd.api.sockets import FAILED, GOING_AWAY, Socket, SocketClosed, open_socket
+from ffd.model.errors import Away, FfdError
+
+log = logging.getLogger(__name__)
+
+TURNED_AWAY_MAX = 64
+"""Connections beyond the limit that are told so at one time; the next ones are closed without a word."""
+
+DEFAULTS = DoorLimits()
+
+Handler = Callable[[Socket], Awaitable[None]]
+
+
+async def serve(
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    app: ASGIApp,
+    websocket: Handler,
+    *,
+    limits: DoorLimits = DEFAULTS,
+    version: str = __version__,
+    new_id: Callable[[], str] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> NoReturn:
+    """Serve all connections of the listeners, which are closed at the end, until cancelled; then drain.
+
+    `websocket` is called with each accepted `Socket`; when it returns or raises, that socket is closed. `app` finds
+    `peer` and `request_id` in its scope's `state`; `new_id` makes the ids of requests that bring none.
+    """
+    door = _Door(app, websocket, limits, version, new_id or _counted_ids())
+    async with trio.open_nursery() as nursery:
+        connections = await nursery.start(door.hold_connections)
+        try:
+            task_status.started()
+            await trio.serve_listeners(door.serve_connection, list(listeners), handler_nursery=connections)
+        finally:
+            door.stopping.set()
+    raise AssertionError("unreachable: listeners are served until cancelled")
+
+
+class _Door:
+    def __init__(
+        self, app: ASGIApp, websocket: Handler, limits: DoorLimits, version: str, new_id: Callable[[], str]
+    ) -> None:
+        self.stopping = trio.Event()
+        self._websocket = websocket
+        self._limits = limits
+        self._version = version
+        self._http = HttpDoor(app, limits, version, new_id)
+        self._bodies = Bodies(limits.bodies_bytes_max)
+        self._open: dict[trio.abc.Stream, Gate] = {}
+        self._turned_away = 0
+        self._empty = trio.Event()
+
+    async def hold_connections(self, task_status: trio.TaskStatus[trio.Nursery] = trio.TASK_STATUS_IGNORED) -> None:
+        """The nursery of the connections, shielded, so that a stop is a farewell and not an interruption."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as connections:
+                task_status.started(connections)
+                await self.stopping.wait()
+                await self._http.stop()
+                for gate in self._open.values():
+                    gate.stop()
+                await self._drain()
+                connections.cancel_scope.cancel()
+
+    async def _drain(self) -> None:
+        with trio.move_on_after(self._limits.drain_s):
+            if self._open:
+                await self._empty.wait()
+        for stream in list(self._open):
+            # Hypercorn shields its writes: only the loss of its stream ends one that nobody reads.
+            await trio.aclose_forcefully(stream)
+
+    async def serve_connection(self, stream: trio.abc.Stream) -> None:
+        """One connection to its end; the caller closes the stream."""
+        if len(self._open) >= self._limits.connections_max or self.stopping.is_set():
+            await self._turn_away(stream)
+            return
+        gate = Gate(stream, self._limits, self._bodies, self._answer)
+        self._open[stream] = gate
+        try:
+            await self._talk(stream, gate)
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            del self._open[stream]
+            if self.stopping.is_set() and not self._open:
+                self._empty.set()
+
+    async def _talk(self, stream: trio.abc.Stream, gate: Gate) -> None:
+        peer = peer_of(stream)
+        upgrade = await self._talk_http(gate, peer)
+        if upgrade is not None:
+            await self._talk_websocket(stream, gate, upgrade, peer)
+        await gate.linger()
+
+    async def _talk_http(self, gate: Gate, peer: Peer) -> Head | None:
+        """Requests and answers; returns the request for a WebSocket that ends them, if one does."""
+        try:
+            if await gate.begin_next(first=True):
+                await self._http.serve(gate, peer)
+        except trio.ClosedResourceError:
+            return None  # stopped before it asked anything
+        finally:
+            gate.end()
+        return gate.upgrade
+
+    async def _talk_websocket(self, stream: trio.abc.Stream, gate: Gate, head: Head, peer: Peer) -> None:
+        try:
+            heads.handshake(head)
+        except FfdError as error:
+            await gate.refuse(error)
+            return
+        try:
+            async with open_socket(stream, head, gate.rest(), peer, self._limits, self._version) as socket:
+                await self._handle(socket)
+        except* SocketClosed:
+            log.debug("a client went before its WebSocket was open")
+        await linger(stream, self._limits)
+
+    async def _handle(self, socket: Socket) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._close_at_stop, socket)
+            code = await self._run_handler(socket)
+            await socket.close(code)
+            nursery.cancel_scope.cancel()
+
+    async def _run_handler(self, socket: Socket) -> int:
+        """The handler to its end, and the code to close with."""
+        failure: BaseException | None = None
+        try:
+            await self._websocket(socket)
+        except* SocketClosed:
+            pass
+        except* Exception as group:  # noqa: BLE001  # a connection ends here
+            failure = group
+        if failure is None:
+            return 1000
+        log.error("the handler of %r failed", socket, exc_info=failure)
+        return FAILED
+
+    async def _close_at_stop(self, socket: Socket) -> None:
+        await self.stopping.wait()
+        await socket.close(GOING_AWAY, "ffd is stopping")
+
+    async def _turn_away(self, stream: trio.abc.Stream) -> None:
+        if self._turned_away >= TURNED_AWAY_MAX:
+            return
+        self._turned_away += 1
+        try:
+            most = self._limits.connections_max
+            error = Away(
+                refusals.CONNECTIONS, f"All {most} connections of ffd are in use: close some, or raise the limit"
+            )
+            await send_quietly(stream, self._answer(error), self._limits)
+            await linger(stream, self._limits)
+        finally:
+            self._turned_away -= 1
+
+    def _answer(self, error: FfdError) -> bytes:
+        return refusals.raw_answer(error, self._version)
+
+
+def _counted_ids() -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"r{next(numbers)}"
