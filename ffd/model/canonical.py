@@ -63,16 +63,16 @@ def clean_text(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def decode_envelope(raw: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, ValueText]:
+def decode_envelope(raw: bytes | str, decoder: msgspec.json.Decoder[T]) -> tuple[T, ValueText]:
     """A typed envelope, and the way from its `msgspec.Raw` values to their canonical texts.
 
     Values may hold what msgspec itself refuses (see above): use this, not `decoder.decode`, wherever users' values
     come in. Raises `Invalid` as `canonical_json`, and FFD2104 when a field has the wrong type.
     """
     try:
-        text = raw.decode()
+        text = raw if isinstance(raw, str) else raw.decode()
         return decoder.decode(text), _value_text
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise _not_utf8(error) from None
     except msgspec.ValidationError as error:
         raise Invalid("FFD2104", f"The JSON is not as expected: {error}") from None

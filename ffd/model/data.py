@@ -148,8 +148,7 @@ def check_refs(refs: Sequence[DataRef]) -> Sequence[DataRef]:
 
 def parse_refs(raw: bytes | str) -> tuple[DataRef, ...]:
     """Data references from their JSON array, normalised but not checked: an absent id or hash is empty."""
-    text = raw if isinstance(raw, bytes) else raw.encode()
-    return read_refs(decode_envelope(text, _REFS)[0])
+    return read_refs(decode_envelope(raw, _REFS)[0])
 
 
 def parse_data(raw: bytes | str) -> Data:
@@ -157,7 +156,7 @@ def parse_data(raw: bytes | str) -> Data:
 
     Raises `Invalid` for what is not JSON, has wrong types, no id or no hash, or an unknown validator.
     """
-    wire, value_text = decode_envelope(raw if isinstance(raw, bytes) else raw.encode(), _DATA)
+    wire, value_text = decode_envelope(raw, _DATA)
     return read_data(wire, value_text(wire.value))
 
 

@@ -42,6 +42,8 @@ def parse_uuid(text: str) -> bytes:
 
 def parse_hash(text: str) -> bytes:
     """The 32 bytes of 64 hex digits of any case, `0x` allowed; else `Invalid` FF00106 (not hex), FF00107 (length)."""
+    if _NORMAL_HASH.fullmatch(text):
+        return bytes.fromhex(text)
     digits = text.removeprefix("0x")
     if not _HEX.fullmatch(digits):
         raise Invalid("FF00106", f"Invalid hex supplied: {_shown(text)} must be 64 hex digits")
@@ -75,7 +77,7 @@ def uuid7(unix_ms: int, tail: bytes) -> bytes:
 def _uuid_inside(text: str) -> str | None:
     if len(text) == 45 and text[:9].lower() == "urn:uuid:":
         inner = text[9:]
-    elif len(text.encode(errors="replace")) == 38:
+    elif len(text) == 38 and text.isascii():
         inner = text[1:37]
     else:
         return text if _HEX32.fullmatch(text) else None

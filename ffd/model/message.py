@@ -28,7 +28,7 @@ BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "un
 """Transaction types that may carry a message."""
 PINNED_TX_TYPES = frozenset({BATCH_PIN, CONTRACT_INVOKE_PIN})
 
-_CACHED_LENGTH_MAX = 512
+_KEPT_LENGTH_MAX = 1024
 
 
 class TxParent(msgspec.Struct, frozen=True):
@@ -150,7 +150,7 @@ def parse_header(raw: bytes | str) -> Header:
 
     Raises `Invalid` for what is not JSON or has wrong types, FF00138 (id), FF00106/7 (hash), FF00136 (time).
     """
-    wire, _ = decode_envelope(raw if isinstance(raw, bytes) else raw.encode(), _HEADER)
+    wire, _ = decode_envelope(raw, _HEADER)
     return read_header(wire)
 
 
@@ -166,7 +166,7 @@ def read_header(wire: WireHeader) -> Header:
         "" if wire.created is None else normal_time(wire.created),
         wire.namespace or "",
         "" if wire.group is None else normal_hash(wire.group),
-        tuple([topic or "" for topic in wire.topics or ()]),
+        _read_topics(wire.topics),
         wire.tag or "",
         "" if wire.datahash is None else normal_hash(wire.datahash),
         None if wire.txparent is None else _read_txparent(wire.txparent),
@@ -224,15 +224,18 @@ def _check_fields(header: Header, txtype: str) -> None:
     check_tag(header.tag)
 
 
+# Most messages share these two parts with those before, so they are kept; but not what a stranger made very long.
+
+
 def _signer_json(type: str, txtype: str, author: str, key: str) -> str:
-    # An author sends many messages with the same four fields; what strangers send may be long, and is not kept.
-    if len(author) + len(key) + len(type) + len(txtype) > _CACHED_LENGTH_MAX:
-        return _signer_json_of.__wrapped__(type, txtype, author, key)
-    return _signer_json_of(type, txtype, author, key)
+    try:
+        return _kept_signer_json(type, txtype, author, key)
+    except _TooLongToKeep as long:
+        return long.text
 
 
 @lru_cache(maxsize=1024)
-def _signer_json_of(type: str, txtype: str, author: str, key: str) -> str:
+def _kept_signer_json(type: str, txtype: str, author: str, key: str) -> str:
     parts = [f'"type":{json_string(type)}']
     if txtype:
         parts.append(f'"txtype":{json_string(txtype)}')
@@ -240,17 +243,18 @@ def _signer_json_of(type: str, txtype: str, author: str, key: str) -> str:
         parts.append(f'"author":{json_string(author)}')
     if key:
         parts.append(f'"key":{json_string(key)}')
-    return ",".join(parts)
+    return _keep(",".join(parts))
 
 
 def _line_json(namespace: str, group: str, topics: tuple[str, ...], tag: str) -> str:
-    if len(topics) > 3 or len(namespace) + sum(map(len, topics)) + len(tag) > _CACHED_LENGTH_MAX:
-        return _line_json_of.__wrapped__(namespace, group, topics, tag)
-    return _line_json_of(namespace, group, topics, tag)
+    try:
+        return _kept_line_json(namespace, group, topics, tag)
+    except _TooLongToKeep as long:
+        return long.text
 
 
 @lru_cache(maxsize=4096)
-def _line_json_of(namespace: str, group: str, topics: tuple[str, ...], tag: str) -> str:
+def _kept_line_json(namespace: str, group: str, topics: tuple[str, ...], tag: str) -> str:
     parts = []
     if namespace:
         parts.append(f',"namespace":{json_string(namespace)}')
@@ -260,7 +264,24 @@ def _line_json_of(namespace: str, group: str, topics: tuple[str, ...], tag: str)
         parts.append(f',"topics":{strings_json(topics)}')
     if tag:
         parts.append(f',"tag":{json_string(tag)}')
-    return "".join(parts)
+    return _keep("".join(parts))
+
+
+class _TooLongToKeep(Exception):
+    """Leaves a cache with its result but without a trace in it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _keep(text: str) -> str:
+    if len(text) > _KEPT_LENGTH_MAX:
+        raise _TooLongToKeep(text)
+    return text
+
+
+def _read_topics(topics: Sequence[str | None] | None) -> tuple[str, ...]:
+    return tuple([topic or "" for topic in topics]) if topics else ()
 
 
 def _read_txparent(wire: WireTxParent) -> TxParent:

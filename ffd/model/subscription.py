@@ -81,7 +81,7 @@ def parse_subscription(raw: bytes | str) -> SubscriptionRequest:
     Raises `Invalid` FF00140/1 (name), FF10172/FF10266 (transport), FF10191/2 (firstEvent), FF00137 (batchTimeout),
     FF10242/3/FF10460 (webhooks), FFD2104 for a wrong type.
     """
-    wire, value_text = decode_envelope(_bytes(raw), _REQUEST)
+    wire, value_text = decode_envelope(raw, _REQUEST)
     transport = check_transport(wire.transport or "")
     options = parse_options(value_text(wire.options), transport=transport)
     return SubscriptionRequest(
@@ -98,11 +98,11 @@ def parse_filter(raw: bytes | str, *, strict: bool = False) -> SubscriptionFilte
     FireFly's deprecated keys `topics`, `tag`, `group` and `author` mean `topic` and `message.*`; the new key wins.
     Unknown keys are ignored, as FireFly does, or refused with FFD2110 when `strict`.
     """
-    wire, _ = decode_envelope(_bytes(raw), _FILTER)
+    wire, _ = decode_envelope(raw, _FILTER)
     if wire is None:
         return SubscriptionFilter()
     if strict:
-        _refuse_unknown(_bytes(raw))
+        _refuse_unknown(raw)
     message, transaction = wire.message or _WireMessageFilter(), wire.transaction or _WireTransactionFilter()
     blockchain = wire.blockchainevent or _WireBlockchainFilter()
     return SubscriptionFilter(
@@ -133,7 +133,7 @@ def parse_options(raw: bytes | str, *, transport: str = WEBSOCKETS) -> Subscript
     Raises `Invalid` FF10191/2 (firstEvent), FF00137 (batchTimeout), FFD2104 for a wrong type, and for webhooks
     FF10242 (no url), FF10243 (a header or query value is not text), FF10460 (batch with data).
     """
-    wire, value_text = decode_envelope(_bytes(raw), _OBJECT)
+    wire, value_text = decode_envelope(raw, _OBJECT)
     fields = {} if wire is None else {key: value_text(value) for key, value in wire.items()}
     known = _convert({key: fields.pop(key) for key in _KNOWN if fields.get(key) is not None})
     options = SubscriptionOptions(
@@ -266,7 +266,7 @@ def _convert(fields: dict[str, str]) -> _WireOptions:
         if key in fields and fields[key].lstrip("-").isdigit():
             fields[key] = f'"{fields[key]}"'
     text = ",".join([f'"{key}":{value}' for key, value in fields.items() if value != "null"])
-    return decode_envelope(f"{{{text}}}".encode(), _WIRE_OPTIONS)[0]
+    return decode_envelope(f"{{{text}}}", _WIRE_OPTIONS)[0]
 
 
 def _check_batch_timeout(text: str) -> str:
@@ -277,7 +277,7 @@ def _check_batch_timeout(text: str) -> str:
 
 def _check_webhook(options: SubscriptionOptions) -> None:
     text = ",".join([f'"{key}":{options.other[key]}' for key in ("url", "headers", "query") if key in options.other])
-    webhook, _ = decode_envelope(f"{{{text}}}".encode(), _WEBHOOK)
+    webhook, _ = decode_envelope(f"{{{text}}}", _WEBHOOK)
     if not webhook.url:
         raise Invalid("FF10242", "Webhook subscription option 'url' cannot be empty: say where to deliver")
     for kind, values in (("headers", webhook.headers), ("query", webhook.query)):
@@ -288,7 +288,7 @@ def _check_webhook(options: SubscriptionOptions) -> None:
         raise Invalid("FF10460", "Webhook subscriptions cannot have both batch and withData: choose one")
 
 
-def _refuse_unknown(raw: bytes, path: str = "") -> None:
+def _refuse_unknown(raw: bytes | str, path: str = "") -> None:
     fields, value_text = decode_envelope(raw, _OBJECT)
     for key, value in (fields or {}).items():
         if key not in _FILTER_KEYS[path]:
@@ -296,15 +296,11 @@ def _refuse_unknown(raw: bytes, path: str = "") -> None:
             known = ", ".join(_FILTER_KEYS[path])
             raise Invalid("FFD2110", f"Unknown filter key {where[:80]!r}: known are {known}")
         if key in _FILTER_KEYS and not path:
-            _refuse_unknown(value_text(value).encode(), key)
+            _refuse_unknown(value_text(value), key)
 
 
 def _object_json(fields: Mapping[str, str]) -> str:
     return "{" + ",".join([f'"{key}":{json_string(text)}' for key, text in fields.items() if text]) + "}"
-
-
-def _bytes(raw: bytes | str) -> bytes:
-    return raw if isinstance(raw, bytes) else raw.encode()
 
 
 _WIRE_OPTIONS = msgspec.json.Decoder(_WireOptions)

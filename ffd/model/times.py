@@ -24,7 +24,7 @@ _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_NORMAL = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):[0-5][0-9](?:\.[0-9]{0,8}[1-9])?Z")
+_NORMAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{0,8}[1-9])?Z")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
@@ -53,6 +53,8 @@ def parse_time(text: str) -> int:
 
     The result may lie outside of what a row can hold: `parse_stored_time` refuses that.
     """
+    if _NORMAL.fullmatch(text) and (start := _minute_start(text[:16])) is not None:
+        return (start + int(text[17:19])) * NS + int(text[20:-1].ljust(9, "0"))
     found = _RFC3339.fullmatch(text)
     ns = _from_number(text) if found is None else _from_fields(*found.groups())
     if ns is None or not _YEAR_MIN_S <= ns // NS < _YEAR_MAX_S:
@@ -62,8 +64,7 @@ def parse_time(text: str) -> int:
 
 def normal_time(text: str) -> str:
     """The text that `format_time` gives for any spelling that `parse_time` takes; empty for Go's zero time."""
-    found = _NORMAL.fullmatch(text)
-    if found is not None and text != _ZERO_TEXT and _minute_start(*found.groups()) is not None:
+    if _NORMAL.fullmatch(text) and text != _ZERO_TEXT and _minute_start(text[:16]) is not None:
         return text
     ns = parse_time(text)
     return "" if ns == ZERO_TIME else format_time(ns)
@@ -108,7 +109,7 @@ def _from_fields(
     year: str, month: str, day: str, hour: str, minute: str, second: str,
     fraction: str | None, sign: str | None, zone_hour: str | None, zone_minute: str | None,
 ) -> int | None:  # fmt: skip
-    start = _minute_start(year, month, day, hour, minute)
+    start = _minute_start(f"{year}-{month}-{day}T{hour:0>2}:{minute}")
     if start is None or second > "59":
         return None
     ns = (start + int(second)) * NS
@@ -123,12 +124,13 @@ def _from_fields(
 
 
 @lru_cache(maxsize=1024)
-def _minute_start(year: str, month: str, day: str, hour: str, minute: str) -> int | None:
-    """The second at which a minute of the calendar starts; None if there is no such minute."""
-    y, m, d, h, mi = int(year), int(month), int(day), int(hour), int(minute)
-    if not 1 <= m <= 12 or not 1 <= d <= _days_in(y, m) or h > 23 or mi > 59:
+def _minute_start(text: str) -> int | None:
+    """The second at which a minute, like `2024-03-01T12:00`, starts; None if the calendar has no such minute."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    hour, minute = int(text[11:13]), int(text[14:])
+    if not 1 <= month <= 12 or not 1 <= day <= _days_in(year, month) or hour > 23 or minute > 59:
         return None
-    return _days(y, m, d) * _DAY_S + h * 3600 + mi * 60
+    return _days(year, month, day) * _DAY_S + hour * 3600 + minute * 60
 
 
 def _from_number(text: str) -> int | None:

@@ -73,6 +73,11 @@ def test_what_is_not_utf8_is_refused(raw: bytes | str) -> None:
             decode_envelope(b'{"value":' + raw + b"}", ITEM)
 
 
+def test_text_that_cannot_be_utf8_is_no_envelope() -> None:
+    with pytest.raises(Invalid, match="FFD2102"):
+        decode_envelope('{"value":"\ud800"}', ITEM)
+
+
 def test_a_value_that_is_nested_too_deep_is_told_so() -> None:
     with pytest.raises(Invalid, match="FFD2103"):
         canonical_json("[" * 1_000_000)
