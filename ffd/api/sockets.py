@@ -13,8 +13,9 @@ from typing import Any
 
 import trio
 import wsproto
-from trio_websocket import ConnectionClosed, WebSocketConnection
-from wsproto.connection import ConnectionType
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
+from wsproto.connection import ConnectionState, ConnectionType
+from wsproto.events import CloseConnection, Ping
 
 from ffd.api import heads
 from ffd.api.heads import Head
@@ -141,10 +142,28 @@ async def _accept(connection: WebSocketConnection, version: str) -> None:
 
 
 class _Connection(WebSocketConnection):
+    # After our own farewell trio-websocket would answer what still comes, which wsproto refuses by an exception.
+
+    async def _handle_ping_event(self, event: Ping) -> None:
+        if self._close_reason is None:
+            await super()._handle_ping_event(event)
+
     async def _handle_message_event(self, event: Any) -> None:
+        if self._close_reason is not None:
+            return
         if len(self._message_parts) > FRAGMENTS_MAX + self._message_size // 16:
             self._max_message_size = -1  # any size is too large now: closed with 1009
         await super()._handle_message_event(event)
+
+    async def _handle_close_connection_event(self, event: CloseConnection) -> None:
+        if self._wsproto.state is not ConnectionState.OPEN:
+            await super()._handle_close_connection_event(event)
+            return
+        # A broken frame, not a farewell: trio-websocket would only hang up. Told like a message that is too large.
+        self._close_reason = CloseReason(event.code, event.reason)
+        await self._send(CloseConnection(code=event.code, reason=event.reason))
+        await self._recv_channel.aclose()
+        self._reader_running = False
 
 
 class _Replay(trio.abc.Stream):

@@ -62,11 +62,13 @@ class Client:
         return Answer(status, headers, await self._body(status, headers))
 
     async def ended(self) -> bool:
-        """Has the door closed the connection, with nothing left unread?"""
+        """Wait for the door to close the connection, with nothing left unread, and close it here too."""
         try:
-            return not self.buffer and not await self.stream.receive_some()
+            more = self.buffer or await self.stream.receive_some()
         except trio.BrokenResourceError:
-            return True
+            more = b""
+        await self.stream.aclose()
+        return not more
 
     async def _body(self, status: int, headers: dict[str, str]) -> bytes:
         if status == 101:
@@ -103,7 +105,7 @@ class Door:
 
     path: Path
     nursery: trio.Nursery
-    clients: list[Client] = field(default_factory=list)
+    clients: list[Client]
 
     async def connect(self) -> Client:
         self.clients.append(Client(await trio.open_unix_socket(str(self.path))))
@@ -120,13 +122,16 @@ async def open_door(
     """Serve on a Unix socket until the block ends, then stop and drain."""
     path = tmp_path / "ffd.sock"
     listener = await unix_listener(path)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(serve_until_cancelled, listener, app or small_app(), websocket or echo, limits)
-        door = Door(path, nursery)
-        yield door
-        door.stop()
-    for client in door.clients:
-        await client.stream.aclose()
+    clients: list[Client] = []
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_until_cancelled, listener, app or small_app(), websocket or echo, limits)
+            door = Door(path, nursery, clients)
+            yield door
+            door.stop()
+    finally:
+        for client in clients:
+            await trio.aclose_forcefully(client.stream)
 
 
 async def serve_until_cancelled(
@@ -167,9 +172,7 @@ def upgrade(target: str = "/ws", *headers: str) -> bytes:
 
 async def echo(socket: Socket) -> None:
     while True:
-        message = await socket.receive()
-        assert isinstance(message, str)
-        await socket.send_many([message])
+        await socket.send_many([str(await socket.receive())])
 
 
 class Pieces:
