@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOOR_0 = {"model", "world"}
 ROLE = FLOOR_0 | {"ports", "store"}
 MAY_IMPORT = {
@@ -21,7 +22,7 @@ MAY_IMPORT = {
     "outbound": ROLE,
     "inbound": ROLE,
     "delivery": ROLE,
-    "plugins": FLOOR_0 | {"ports"},
+    "plugins": FLOOR_0 | {"ports", "store"},
     "api": ROLE | {"outbound", "inbound", "delivery", "plugins"},
     "daemon": ROLE | {"outbound", "inbound", "delivery", "plugins", "api"},
     "ffctl": {"model"},
@@ -82,12 +83,19 @@ def test_a_room_imports_only_lower_floors(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules("ffd/plugins"), ids=place)
-def test_plugins_never_import_their_siblings(path: Path) -> None:
-    parts = place(path).removesuffix(".py").split("/")
-    for name in imported(path):
-        if name.startswith("ffd.plugins.") and len(parts) > 3:
-            assert name.split(".")[:3] == parts[:3], "a plugin of another kind"
-            assert name.count(".") == 2 or name.split(".")[3] in (parts[3], "__init__"), "a plugin of its own kind"
+def test_a_plugin_knows_no_other_plugin_and_of_the_store_its_own_table_at_most(path: Path) -> None:
+    mine = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    names = set(imported(path))
+    assert names & (plugins() - {mine}) == set()
+    kinds = {name.split(".")[2] for name in names if name.startswith("ffd.plugins.")}
+    assert len(path.relative_to(ROOT).parts) == 3 or kinds <= {path.parent.name}
+    assert {name for name in names if name.startswith("ffd.store.")} <= {"ffd.store.chain"}
+
+
+def plugins() -> set[str]:
+    """The modules that can be named in a configuration."""
+    groups = PROJECT["project"]["entry-points"]
+    return {target.split(":")[0] for group in groups.values() for target in group.values()}
 
 
 @pytest.mark.parametrize("path", modules("ffd/model"), ids=place)
@@ -148,7 +156,7 @@ def test_the_lint_rule_of_the_seam_is_on(folder: str) -> None:
 
 
 def test_the_seam_has_no_holes_but_the_named_ones() -> None:
-    ignores = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["per-file-ignores"]
+    ignores = PROJECT["tool"]["ruff"]["lint"]["per-file-ignores"]
     holes = {path for path, rules in ignores.items() if path.startswith("ffd/") and {"TID251", "TID"} & set(rules)}
     assert holes == set(OUTSIDE_THE_SEAM)
     assert [place(path) for path in modules("ffd") if re.search(r"noqa:[^\n]*TID251", path.read_text())] == []
