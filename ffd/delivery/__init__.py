@@ -1,0 +1,1 @@
+"""From events to the app: filter, page, hand over, and record the offset that was acknowledged."""

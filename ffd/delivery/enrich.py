@@ -1,0 +1,164 @@
+"""Events as apps see them: the JSON of an event with what it speaks of, encoded once for everyone who hears it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from ffd.model.canonical import json_string
+from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TRANSACTION_SUBMITTED
+from ffd.model.ids import format_uuid
+from ffd.model.message import message_json
+from ffd.model.times import format_time
+from ffd.store import Transaction, deliveries
+from ffd.store.deliveries import EventWithMessage
+from ffd.store.transaction import Row
+
+
+class HeaderView(msgspec.Struct, frozen=True):
+    """Of a header, what filters look at."""
+
+    author: str = ""
+    group: str = ""
+    tag: str = ""
+
+
+_VIEW = msgspec.json.Decoder(HeaderView)
+_NOTHING = HeaderView()
+
+
+class EncodedEvent:
+    """One event: its JSON without the closing brace, and what filters ask of it."""
+
+    def __init__(self, row: EventWithMessage, text: str, tx_type: str = "", blockchain_name: str = "") -> None:
+        self.sequence = row.sequence
+        self.id = format_uuid(row.id)
+        self.namespace = row.namespace
+        self.type = row.type
+        self.topic = row.topic or ""
+        self.reference = row.reference
+        self.correlator = row.correlator
+        self.text = text
+        self.tx_type = tx_type
+        self.blockchain_name = blockchain_name
+        self._header = row.header
+
+    @cached_property
+    def header(self) -> HeaderView:
+        """Tag, author and group of its message; empty when it speaks of none."""
+        return _NOTHING if self._header is None else _VIEW.decode(self._header)
+
+
+def read_page(tx: Transaction, after: int, limit: int, *, with_data: bool) -> list[EncodedEvent]:
+    """The events past `after`, encoded; `with_data` puts the values into their messages."""
+    return encode(tx, deliveries.after(tx, after, limit=limit), with_data=with_data)
+
+
+def encode(tx: Transaction, rows: Sequence[EventWithMessage], *, with_data: bool) -> list[EncodedEvent]:
+    """Encode events that were read in the same transaction."""
+    values: dict[int, list[Row]] = {}
+    if with_data:
+        values = deliveries.values_of(tx, list({row.message: None for row in rows if row.message is not None}))
+    return [_encode(tx, row, values) for row in rows]
+
+
+def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]) -> EncodedEvent:
+    text = event_text(row)
+    if row.message is not None:
+        data = _values_json(values[row.message]) if row.message in values else row.data or "[]"
+        return EncodedEvent(row, f'{text},"message":{message_text(row, data)}')
+    if row.type == TRANSACTION_SUBMITTED:
+        return _with_transaction(tx, row, text)
+    if row.type == BLOCKCHAIN_EVENT_RECEIVED:
+        return _with_blockchain_event(tx, row, text)
+    return EncodedEvent(row, text)
+
+
+def event_text(row: EventWithMessage) -> str:
+    """The JSON of an event without its closing brace, for more to follow (FireFly reference 1.4)."""
+    correlator = f',"correlator":"{format_uuid(row.correlator)}"' if row.correlator else ""
+    tx = f',"tx":"{format_uuid(row.tx)}"' if row.tx else ""
+    topic = f',"topic":{json_string(row.topic)}' if row.topic else ""
+    return (
+        f'{{"id":"{format_uuid(row.id)}","sequence":{row.sequence},"type":"{row.type}","namespace":"{row.namespace}",'
+        f'"reference":"{format_uuid(row.reference)}"{correlator}{tx}{topic},"created":"{format_time(row.created)}"'
+    )
+
+
+def message_text(row: EventWithMessage, data: str) -> str:
+    """The JSON of the event's message; `data` is the array that it shows."""
+    return message_json(
+        row.header or "{}", row.hash or b"", data,
+        local_namespace=row.namespace,
+        batch="" if row.batch is None else format_uuid(row.batch),
+        txid="" if row.txid is None else format_uuid(row.txid),
+        state=row.state or "", confirmed=row.confirmed, reject_reason=row.reject_reason or "",
+        pins=row.pins.split(",") if row.pins else (), idempotency_key=row.idempotency_key or "",
+    )  # fmt: skip
+
+
+def _values_json(rows: Sequence[Row]) -> str:
+    """Data items with their values, as FireFly's `fetchdata` shows them."""
+    return f"[{','.join([value_json(*row) for row in rows])}]"
+
+
+def value_json(id: bytes, hash: bytes, validator: str, name: str | None, version: str | None, value: str | None) -> str:
+    """One data item as FireFly's DataRefOrValue."""
+    datatype = ""
+    if name is not None:
+        versioned = f',"version":{json_string(version)}' if version else ""
+        datatype = f',"datatype":{{"name":{json_string(name)}{versioned}}}'
+    shown = "" if value is None else f',"value":{value}'
+    return f'{{"id":"{format_uuid(id)}","hash":"{hash.hex()}","validator":"{validator}"{datatype}{shown}}}'
+
+
+def _with_transaction(tx: Transaction, row: EventWithMessage, text: str) -> EncodedEvent:
+    found = deliveries.transaction(tx, row.reference)
+    if found is None:
+        return EncodedEvent(row, text)
+    type, created, key, ids = found
+    return EncodedEvent(
+        row, f'{text},"transaction":{transaction_json(row.reference, row.namespace, type, created, key, ids)}', type
+    )
+
+
+def transaction_json(id: bytes, namespace: str, type: str, created: int, key: str | None, ids: str | None) -> str:
+    """A FireFly transaction."""
+    keyed = f',"idempotencyKey":{json_string(key)}' if key else ""
+    listed = ",".join(json_string(each) for each in ids.split(",")) if ids else ""
+    ledger = f',"blockchainIds":[{listed}]' if listed else ""
+    return (
+        f'{{"id":"{format_uuid(id)}","namespace":{json_string(namespace)},"type":"{type}",'
+        f'"created":"{format_time(created)}"{keyed}{ledger}}}'
+    )
+
+
+def _with_blockchain_event(tx: Transaction, row: EventWithMessage, text: str) -> EncodedEvent:
+    found = deliveries.blockchain_event(tx, row.reference)
+    if found is None:
+        return EncodedEvent(row, text)
+    shown = blockchain_event_json(row.reference, row.namespace, found, deliveries.contexts(tx, found[0]))
+    return EncodedEvent(row, f'{text},"blockchainEvent":{shown}', blockchain_name=found[2])
+
+
+def blockchain_event_json(id: bytes, namespace: str, found: Row, contexts: Sequence[bytes]) -> str:
+    """A ledger event in FireFly's shape; the output's `namespace` is the action, as FireFly's listener names it."""
+    _, source, name, protocol_id, blockchain_id, timestamp, signer, action, tx, batch, batch_hash, reference = found
+    kind = "contract_invoke_pin" if action.endswith("contract_invoke_pin") else "batch_pin"
+    output = {
+        "author": signer,
+        "batchHash": "0x" + batch_hash.hex(),
+        "contexts": ["0x" + context.hex() for context in contexts],
+        "namespace": action,
+        "payloadRef": reference,
+        "timestamp": str(timestamp // 1_000_000_000),
+        "uuids": "0x" + (tx + batch).hex(),
+    }
+    return (
+        f'{{"id":"{format_uuid(id)}","source":{json_string(source)},"namespace":{json_string(namespace)},'
+        f'"name":"{name}","protocolId":"{protocol_id}","output":{msgspec.json.encode(output).decode()},'
+        f'"timestamp":"{format_time(timestamp)}",'
+        f'"tx":{{"type":"{kind}","id":"{format_uuid(tx)}","blockchainId":"{blockchain_id}"}}}}'
+    )

@@ -1,0 +1,79 @@
+"""The newest events, encoded once and shared by every live subscription.
+
+A thousand live tails cost one read. A subscription that lags behind what is kept reads pages of its own and never holds
+the tail. What is kept is bounded in bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+import trio
+
+from ffd.delivery.enrich import EncodedEvent, read_page
+from ffd.store import Store
+
+PAGE_EVENTS = 500
+EVENT_OVERHEAD_BYTES = 400
+
+
+class RecentEvents:
+    """Pages of encoded events; `with_data` for those that carry their messages' values."""
+
+    def __init__(self, store: Store, *, bytes_max: int, with_data: bool) -> None:
+        self._store = store
+        self._bytes_max = bytes_max
+        self._with_data = with_data
+        self._kept: deque[EncodedEvent] = deque()
+        self._bytes = 0
+        self._reading = trio.Lock()
+
+    async def page(self, after: int, limit: int) -> Sequence[EncodedEvent]:
+        """Up to `limit` of the events past `after`, node-wide and in order; none when there are none yet."""
+        kept = self._from_kept(after, limit)
+        if kept is not None:
+            return kept
+        if not self._follows(after):
+            return await self._read(after, min(limit, PAGE_EVENTS))
+        async with self._reading:
+            # Whoever waited here for another's read finds its events kept.
+            kept = self._from_kept(after, limit)
+            if kept is not None or not self._follows(after):
+                return kept or await self._read(after, min(limit, PAGE_EVENTS))
+            fresh = await self._read(after, PAGE_EVENTS)
+            self._keep(fresh)
+            return fresh[:limit]
+
+    def statistics(self) -> tuple[int, int]:
+        """How many events are kept, and their bytes."""
+        return len(self._kept), self._bytes
+
+    def _from_kept(self, after: int, limit: int) -> list[EncodedEvent] | None:
+        if not self._kept or not self._kept[0].sequence - 1 <= after < self._kept[-1].sequence:
+            return None
+        start = after + 1 - self._kept[0].sequence
+        return list(islice(self._kept, start, start + limit))
+
+    def _follows(self, after: int) -> bool:
+        """Would the next event past `after` be the next one to keep? Whoever is first at the tail begins the keeping."""
+        return not self._kept or after >= self._kept[-1].sequence
+
+    async def _read(self, after: int, limit: int) -> list[EncodedEvent]:
+        return await self._store.read(lambda tx: read_page(tx, after, limit, with_data=self._with_data))
+
+    def _keep(self, events: Sequence[EncodedEvent]) -> None:
+        if not events:
+            return
+        if self._kept and events[0].sequence != self._kept[-1].sequence + 1:
+            self._kept.clear()
+            self._bytes = 0
+        self._kept.extend(events)
+        self._bytes += sum([_size(event) for event in events])
+        while self._bytes > self._bytes_max and len(self._kept) > 1:
+            self._bytes -= _size(self._kept.popleft())
+
+
+def _size(event: EncodedEvent) -> int:
+    return len(event.text) + EVENT_OVERHEAD_BYTES

@@ -1,0 +1,174 @@
+"""What arrives from outside: a ledger event, a payload. Checked, then stored; one transaction each.
+
+A payload is taken for what the ledger says it is: its manifest must have the pinned hash, and every part of it must
+verify (FireFly reference 6.3), on every member alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ffd.model.batch import Batch, ContentDropped, parse_batch, verify_batch
+from ffd.model.data import Data
+from ffd.model.errors import Invalid
+from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TOPIC_BATCH_PIN
+from ffd.model.ids import format_uuid, parse_uuid, sha256
+from ffd.model.message import BATCH_PIN, CONTRACT_INVOKE_PIN
+from ffd.model.namespace import Namespace
+from ffd.ports.ledger import CONTRACT_INVOKE_PIN_ACTION, LedgerEvent
+from ffd.store import Transaction, batches, events, messages, operations, pins
+from ffd.store.batches import BatchRow
+from ffd.store.events import NewEvent
+from ffd.store.messages import NewMessage
+from ffd.store.operations import INITIALIZED, SUCCEEDED, OperationRow
+from ffd.store.pins import PinnedBatch
+from ffd.world import World
+
+PAYLOAD_SLACK_BYTES = 1024
+"""What a payload may have beyond the batch limit: FireFly's rule for downloads (reference 1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPayload:
+    """A payload that was fetched: its bytes, or why these bytes can never be taken."""
+
+    content: bytes
+    batch: Batch | None
+    refusal: Invalid | None
+
+
+def read_payload(content: bytes, network_name: str, bytes_max: int) -> ReadPayload:
+    """Parse and verify a payload. CPU only; the larger the payload, the more it belongs into a thread."""
+    try:
+        batch = parse_batch(content, bytes_max)
+        verify_batch(batch, network_name)
+    except ContentDropped as refusal:
+        return ReadPayload(content, batch, refusal)
+    except Invalid as refusal:
+        return ReadPayload(content, None, refusal)
+    return ReadPayload(content, batch, None)
+
+
+def pinned_batch(world: World, ledger: str, event: LedgerEvent) -> PinnedBatch | None:
+    """The row for a ledger event; None when it holds no pin that can be read."""
+    pin = event.pin
+    if pin is None:
+        return None
+    return PinnedBatch(
+        world.new_id(), ledger, event.position, event.transaction, event.timestamp, event.signer, pin.action, pin.tx,
+        pin.batch, pin.batch_hash, pin.payload_ref, pin.contexts,
+    )  # fmt: skip
+
+
+def tx_type(action: str) -> str:
+    """The transaction type behind a ledger action."""
+    return CONTRACT_INVOKE_PIN if action == CONTRACT_INVOKE_PIN_ACTION else BATCH_PIN
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Stores what arrives for one namespace; `storage` is the name of its shared storage."""
+
+    world: World
+    namespace: Namespace
+    storage: str
+
+    def record_pins(self, tx: Transaction, pinned: Sequence[PinnedBatch]) -> None:
+        """Store ledger events with their pins, tell of them, and order the payloads that are not here yet."""
+        now, number = self.world.now(), self.namespace.number
+        new = pins.record(tx, number, pinned, now)
+        for event in new:
+            kind = tx_type(event.action)
+            operations.ensure_transaction(tx, number, event.tx, kind, now, blockchain_id=event.blockchain_id)
+        told = [
+            NewEvent(
+                self.world.new_id(), number, BLOCKCHAIN_EVENT_RECEIVED, event.id, None, event.tx, TOPIC_BATCH_PIN, now
+            )
+            for event in new
+        ]
+        events.append(tx, told)
+        for event in new:
+            self._order_download(tx, event, now)
+        tx.ring("pins")
+
+    def _order_download(self, tx: Transaction, event: PinnedBatch, now: int) -> None:
+        found = batches.find(tx, self.namespace.number, event.batch)
+        if event.payload_ref and (found is None or (found.hash == event.batch_hash and found.confirmed is None)):
+            operations.insert(tx, self._download(event, now))
+            tx.ring("downloads")
+
+    def _download(self, event: PinnedBatch, now: int) -> OperationRow:
+        return OperationRow(
+            self.world.new_id(), self.namespace.number, event.tx, operations.DOWNLOAD_BATCH, INITIALIZED, self.storage,
+            msgspec.json.encode({"payloadRef": event.payload_ref}).decode(), None, None, now, now, None,
+        )  # fmt: skip
+
+    def record_payload(self, tx: Transaction, payload: ReadPayload, batch: bytes, batch_hash: bytes) -> bool:
+        """Store a payload that was fetched for a pinned batch. Returns whether it is the one that was pinned.
+
+        A batch that this node sealed is not stored again: that its very bytes came back says that all can read it.
+        """
+        own = batches.find(tx, self.namespace.number, batch)
+        if own is not None and own.sealed and own.hash == batch_hash:
+            if own.payload_hash != sha256(payload.content):
+                return False
+            batches.mark_confirmed(tx, own.sequence, self.world.now())
+        elif payload.batch is None or not _is_pinned(payload.batch, batch, batch_hash):
+            return False
+        elif own is None:
+            self._store_batch(tx, payload.batch, content=payload.refusal is None)
+        pins.rewind(tx, self.namespace.number, batch)
+        return True
+
+    def _store_batch(self, tx: Transaction, batch: Batch, *, content: bool) -> None:
+        """A received batch: the row always, what it carries only when all of it verifies."""
+        head, now = batch.head, self.world.now()
+        row = BatchRow(
+            sequence=batches.next_sequence(tx), id=parse_uuid(head.id), namespace=self.namespace.number,
+            type=head.type, node=parse_uuid(head.node) if head.node else None,
+            group_hash=bytes.fromhex(head.group) if head.group else None, author=head.author, key=head.key,
+            created=head.created, hash=head.hash, manifest=batch.manifest_json, tx=parse_uuid(head.tx_id),
+            tx_type=head.tx_type, sealed=0, payload_hash=sha256(batch.raw), payload_ref=None, sent=None, confirmed=now,
+        )  # fmt: skip
+        batches.insert(tx, row)
+        known = self._known_data(tx, batch) if content else None
+        if known is not None:
+            self._store_content(tx, batch, row.sequence, known)
+
+    def _known_data(self, tx: Transaction, batch: Batch) -> dict[str, int] | None:
+        """The data of a batch that is here already; None when one of them is here under another hash."""
+        known: dict[str, int] = {}
+        for item in batch.data:
+            found = messages.find_data(tx, self.namespace.number, parse_uuid(item.id))
+            if found is not None and found[1].hash != item.hash:
+                return None
+            if found is not None:
+                known[item.id] = found[0]
+        return known
+
+    def _store_content(self, tx: Transaction, batch: Batch, row: int, known: dict[str, int]) -> None:
+        items: dict[str, Data] = {item.id: item for item in batch.data}
+        new = [
+            NewMessage(
+                parse_uuid(received.header.id), received.header_json, received.hash, received.refs_json, 0,
+                [items[ref.id] for ref in received.refs],
+            )
+            for received in batch.messages
+            if messages.exists(tx, self.namespace.number, parse_uuid(received.header.id)) is None
+        ]  # fmt: skip
+        if new:
+            messages.append(tx, self.namespace.number, new, state=messages.PENDING, known=known, batch=row)
+
+    def settle_download(
+        self, tx: Transaction, operation: bytes, taken: bool, batch: bytes, refusal: str | None
+    ) -> None:
+        """Record that a download came to its end: with the batch, or with something that can never be it."""
+        output = msgspec.json.encode({"batch": format_uuid(batch) if taken else None}).decode()
+        operations.settle(tx, operation, SUCCEEDED, self.world.now(), output=output, error=refusal)
+
+
+def _is_pinned(batch: Batch, id: bytes, hash: bytes) -> bool:
+    return batch.head.id == format_uuid(id) and batch.head.hash == hash

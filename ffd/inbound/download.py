@@ -1,0 +1,141 @@
+"""Downloads: the payloads that were not there when their pin was, tried until they come.
+
+Each download is an operation row, so a restart goes on with it, and its latest error says what it waits for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import msgspec
+import trio
+
+from ffd.inbound.arrivals import PAYLOAD_SLACK_BYTES, Arrivals, ReadPayload, read_payload
+from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
+from ffd.ports.retry import Backoff
+from ffd.ports.sharedstorage import SharedStorage
+from ffd.store import Store, Transaction, batches, operations, pins
+from ffd.store.bells import wait_rung
+from ffd.store.leadership import Leadership
+from ffd.store.operations import DOWNLOAD_BATCH, FAILED, PENDING, OperationRow
+
+log = logging.getLogger(__name__)
+
+DOWNLOADS_AT_ONCE = 10
+ATTEMPTS_MAX = 100
+POLL_S = 1.0
+BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
+
+Republish = Callable[[bytes], Awaitable[None]]
+"""Put the payload of a batch that this node sealed back on shared storage."""
+
+
+class Fetcher:
+    """Gets payloads for one namespace."""
+
+    def __init__(self, store: Store, arrivals: Arrivals, storage: SharedStorage, payload_bytes_max: int) -> None:
+        self.arrivals = arrivals
+        self._store = store
+        self._storage = storage
+        self._bytes_max = payload_bytes_max + PAYLOAD_SLACK_BYTES
+
+    async def fetch(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload:
+        """The payload behind a pin. Raises NotFound, Away, Full, and Invalid when it was altered."""
+        content = await self._storage.get(reference, bytes_max=self._bytes_max)
+        if self.is_own(batch, batch_hash):
+            # Its hash says all: it was verified before it was sealed.
+            return ReadPayload(content, None, None)
+        return read_payload(content, self.arrivals.namespace.network_name, self._bytes_max)
+
+    async def try_fetch(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | None:
+        """The payload if it is there and whole; a download finds out otherwise why it is not."""
+        if not reference:
+            return None
+        try:
+            return await self.fetch(batch, batch_hash, reference)
+        except FfdError:
+            return None
+
+    def is_own(self, batch: bytes, batch_hash: bytes) -> bool:
+        """Did this node seal the batch?"""
+        found = self._store.peek(lambda tx: batches.find(tx, self.arrivals.namespace.number, batch))
+        return found is not None and bool(found.sealed) and found.hash == batch_hash
+
+
+class Downloads:
+    """Works on the open downloads of one namespace, for as long as it leads."""
+
+    def __init__(self, store: Store, fetcher: Fetcher, leadership: Leadership, republish: Republish) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._leadership = leadership
+        self._republish = republish
+        self._under_way: set[bytes] = set()
+
+    async def run(self) -> NoReturn:
+        """Start every open download, a few at a time, until cancelled."""
+        bell = self._store.bell("downloads")
+        number = self._fetcher.arrivals.namespace.number
+        async with trio.open_nursery() as nursery:
+            while True:
+                ticket = bell.ticket()
+                for row in self._store.peek(
+                    lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, limit=DOWNLOADS_AT_ONCE * 2)
+                ):
+                    if row.id not in self._under_way and len(self._under_way) < DOWNLOADS_AT_ONCE:
+                        self._under_way.add(row.id)
+                        nursery.start_soon(self._download, row)
+                await wait_rung(ticket, at_most_s=POLL_S)
+
+    async def _download(self, row: OperationRow) -> None:
+        try:
+            await self._try_all(row)
+        finally:
+            self._under_way.discard(row.id)
+        self._store.bell("downloads").ring()
+
+    async def _try_all(self, row: OperationRow) -> None:
+        reference: str = msgspec.json.decode(row.input or "{}").get("payloadRef", "")
+        number = self._fetcher.arrivals.namespace.number
+        batch, batch_hash = self._store.peek(lambda tx: pins.pinned_by(tx, number, row.tx, reference))
+        told = ""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                payload = await self._fetcher.fetch(batch, batch_hash, reference)
+            except (NotFound, Away, Full, Invalid) as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("the payload of batch %s cannot be had: %s", batch.hex(), error)
+                    await self._note(row, PENDING, told)
+                await self._mend(batch, batch_hash, error)
+                await trio.sleep(BACKOFF.delay_s(attempt))
+            else:
+                await self._store.write(lambda tx: self._record(tx, row, payload, batch, batch_hash))
+                return
+        await self._note(row, FAILED, told)
+
+    async def _mend(self, batch: bytes, batch_hash: bytes, error: FfdError) -> None:
+        """What this node sealed it can put back; others wait for whoever can."""
+        if isinstance(error, NotFound | Invalid) and self._fetcher.is_own(batch, batch_hash):
+            log.warning("batch %s was sealed here: its payload is stored again", batch.hex())
+            try:
+                await self._republish(batch)
+            except (Away, Full) as failure:
+                log.warning("batch %s could not be stored again: %s", batch.hex(), failure)
+
+    async def _note(self, row: OperationRow, status: str, error: str) -> None:
+        now = self._fetcher.arrivals.world.now()
+        await self._store.write(lambda tx: operations.settle(tx, row.id, status, now, error=error))
+
+    def _record(
+        self, tx: Transaction, row: OperationRow, payload: ReadPayload, batch: bytes, batch_hash: bytes
+    ) -> None:
+        self._leadership.check(tx)
+        arrivals = self._fetcher.arrivals
+        taken = arrivals.record_payload(tx, payload, batch, batch_hash)
+        refusal = None if payload.refusal is None else str(payload.refusal)
+        if not taken and refusal is None:
+            refusal = "FFD4201: what the reference leads to is not the batch that was pinned: its author must explain"
+        arrivals.settle_download(tx, row.id, taken, batch, refusal)

@@ -1,0 +1,75 @@
+"""Is a pinned message to be confirmed or rejected? The rules that every member applies alike (FireFly reference 7.3, 7.6).
+
+Plain decisions over values; what they need to know of the node is asked through two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ffd.inbound.order import Cause
+from ffd.model.message import DEFINITION, GROUP_INIT, PRIVATE
+
+AuthorOf = Callable[[str], tuple[str, str] | None]
+"""The DID and the id text of the identity that signs with a key, if it is known here."""
+
+
+class HeaderView(msgspec.Struct, frozen=True):
+    """Of a stored header, what a verdict takes."""
+
+    id: str = ""
+    cid: str = ""
+    type: str = ""
+    author: str = ""
+    key: str = ""
+    topics: tuple[str, ...] = ()
+    tag: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Confirm (both empty), reject with a reason, or wait for a cause and its subject."""
+
+    reason: str = ""
+    cause: Cause | None = None
+    subject: str = ""
+
+
+CONFIRM = Verdict()
+
+
+def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf) -> Verdict:
+    """Did the author sign the pin? A key that nobody is known to own waits until somebody is."""
+    if not header.key or header.key != signer:
+        return Verdict(
+            f"FF10452: Invalid message '{header.id}'. Key '{header.key}' does not match the signer of the pin: {signer}"
+        )
+    owner = author_of(signer)
+    if owner is None:
+        # FireFly lets private messages use unregistered keys.
+        return CONFIRM if header.type in (PRIVATE, GROUP_INIT) else Verdict(cause=Cause.AUTHOR, subject=signer)
+    did, identity = owner
+    if did != header.author:
+        return Verdict(
+            f"FF10453: Invalid message '{header.id}'. Author '{header.author}' does not match identity registered to "
+            f"{header.key}: {did} ({identity})"
+        )
+    return CONFIRM
+
+
+def judge_content(header: HeaderView, needs_datatype: bool, needs_blob: bool) -> Verdict:
+    """Is what the message carries here and in order?"""
+    if needs_blob:
+        return Verdict(cause=Cause.BLOB, subject=header.id)
+    if header.type == DEFINITION:
+        return Verdict(f"FF10400: Rejected unknown definition '{header.tag}' of message '{header.id}'")
+    if needs_datatype:
+        return Verdict(f"FF10195: Rejected message '{header.id}': a datatype that its data follows is not known")
+    return CONFIRM
+
+
+def judge(header: HeaderView, signer: str, author_of: AuthorOf, *, needs_datatype: bool, needs_blob: bool) -> Verdict:
+    """The verdict on a message that is all here, order apart."""
+    verdict = judge_signer(header, signer, author_of)
+    return verdict if verdict != CONFIRM else judge_content(header, needs_datatype, needs_blob)

@@ -1,0 +1,223 @@
+"""Accept messages: check, seal, store. When `broadcast` returns, what it accepted is on disk.
+
+This is the door of the pipeline, and the place of its admission control: beyond a limit a message is refused before it
+does damage, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ffd.model.data import Data, DatatypeRef, seal_data
+from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
+from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid
+from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
+from ffd.model.namespace import Namespace
+from ffd.model.times import format_time
+from ffd.outbound import signer
+from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
+from ffd.store import Store, Transaction, messages, offsets
+from ffd.store.messages import NewMessage
+from ffd.world import World
+
+MESSAGE_SIZE_BASE = 1024
+"""Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
+DATA_SIZE_BASE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptLimits:
+    """Beyond these a message is refused. Bytes are of the size estimate; `unsent_messages_max` of the whole namespace."""
+
+    message_bytes_max: int = 800 * 1024
+    unsent_messages_max: int = 1_000_000
+    disk_reserve_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is on disk."""
+
+    id: bytes
+    id_text: str
+    hash: bytes
+    sealed: Sealed
+    idempotency_key: str | None
+
+    def json(self, namespace: str) -> str:
+        """The message as the 202 shows it."""
+        return message_json(
+            self.sealed.header_json, self.hash, self.sealed.refs_json,
+            local_namespace=namespace, state="ready", idempotency_key=self.idempotency_key or "",
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A message that only waits to be stored; `known` are the stored data items that it refers to."""
+
+    accepted: Accepted
+    message: NewMessage
+    known: dict[str, int]
+
+
+class Acceptor:
+    """The door of one namespace."""
+
+    def __init__(
+        self, world: World, store: Store, namespace: Namespace, normal_key: signer.NormalKey, limits: AcceptLimits
+    ) -> None:
+        self.namespace = namespace
+        self.limits = limits
+        self._world = world
+        self._store = store
+        self._normal_key = normal_key
+
+    async def broadcast(self, drafts: Sequence[Draft]) -> list[Accepted | FfdError]:
+        """Accept broadcasts in the order given; for each the message, on disk, or why it was refused.
+
+        Raises Full when none can be taken now.
+        """
+        self._check_room()
+        created = format_time(self._world.now())
+        results: list[Accepted | FfdError] = []
+        waiting: list[tuple[int, _Prepared]] = []
+        for draft in drafts:
+            try:
+                prepared = self._prepare(draft, created)
+            except FfdError as refused:
+                results.append(refused)
+            else:
+                waiting.append((len(results), prepared))
+                results.append(prepared.accepted)
+        if waiting:
+            refusals = await self._store.write(lambda tx: self._store_all(tx, [each for _, each in waiting]))
+            for place, refusal in refusals:
+                results[waiting[place][0]] = refusal
+        return results
+
+    def _check_room(self) -> None:
+        free = self._world.disk_free(self._store.path.parent)
+        if free < self.limits.disk_reserve_bytes:
+            raise Full(
+                "FFD3002",
+                f"{free} bytes are free on the disk of {self._store.path.parent}, and {self.limits.disk_reserve_bytes} "
+                f"are kept for what was accepted before: make room, then send again",
+            )
+
+    def _prepare(self, draft: Draft, created: str) -> _Prepared:
+        """Everything that can be done before the transaction. Raises Invalid, NotFound."""
+        check_idempotency_key(draft.idempotency_key)
+        wire = draft.header
+        author, key = self._resolve(wire.author or "", wire.key or "")
+        known: dict[str, int] = {}
+        items = [self._item(draft, item, known) for item in draft.items]
+        size = MESSAGE_SIZE_BASE + sum([DATA_SIZE_BASE + len(item.value or "") for item in items])
+        if size > self.limits.message_bytes_max:
+            raise Invalid(
+                "FF10327",
+                f"Message size {size / 1024:.2f}kb is too large for the max broadcast batch size of "
+                f"{self.limits.message_bytes_max / 1024:.2f}kb",
+            )
+        id = self._world.new_id()
+        id_text = format_uuid(id)
+        header = Header(
+            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key, created,
+            self.namespace.network_name, "", tuple([topic or "" for topic in wire.topics or ()]), wire.tag or "",
+        )  # fmt: skip
+        sealed = seal(header, [item.ref for item in items])
+        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, draft.idempotency_key)
+        return _Prepared(Accepted(id, id_text, sealed.hash, sealed, draft.idempotency_key), message, known)
+
+    def _resolve(self, author: str, key: str) -> tuple[str, str]:
+        did, resolved = signer.resolve(self._store, self.namespace, self._normal_key, author, key)
+        if resolved != self.namespace.key:
+            # Refused here, since nothing could ever pin it: an accepted message is never forgotten.
+            raise Invalid("FFD2502", f"this node cannot sign with key {resolved}: its own is {self.namespace.key}")
+        return did, resolved
+
+    def _item(self, draft: Draft, item: WireItem, known: dict[str, int]) -> Data:
+        """One data item: one that is stored already, or a new one."""
+        if item.id:
+            sequence, found = self._stored_item(item)
+            known[found.id] = sequence
+            return found
+        if item.blob is not None and item.blob.hash:
+            raise NotFound("FF10239", f"No blob with hash '{item.blob.hash[:64]}' is known here: upload it first")
+        text = draft.value_text(item.value)
+        if text == "null":
+            raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
+        return seal_data(
+            format_uuid(self._world.new_id()), self._world.now(), text,
+            validator=item.validator or "", datatype=_datatype(item),
+        )  # fmt: skip
+
+    def _stored_item(self, item: WireItem) -> tuple[int, Data]:
+        id = parse_uuid(item.id or "")
+        found = self._store.peek(lambda tx: messages.find_data(tx, self.namespace.number, id))
+        if found is None or (item.hash and normal_hash(item.hash) != found[1].hash.hex()):
+            raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
+        return found
+
+    def _store_all(self, tx: Transaction, prepared: Sequence[_Prepared]) -> list[tuple[int, FfdError]]:
+        """Store what can be stored; the places and refusals of the rest. Raises Full, and then nothing is stored."""
+        self._check_backlog(tx, len(prepared))
+        refusals: list[tuple[int, FfdError]] = []
+        used: dict[str, str] = {}
+        storing: list[NewMessage] = []
+        known: dict[str, int] = {}
+        for place, each in enumerate(prepared):
+            first = self._first_user(tx, each.accepted, used)
+            if first is not None:
+                refusals.append((place, _already_used(each.accepted.idempotency_key, first)))
+            else:
+                storing.append(each.message)
+                known.update(each.known)
+        if storing:
+            messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
+            tx.ring("messages")
+        return refusals
+
+    def _first_user(self, tx: Transaction, accepted: Accepted, used: dict[str, str]) -> str | None:
+        """The id of the message that used the idempotency key before."""
+        key = accepted.idempotency_key
+        if key is None:
+            return None
+        if key in used:
+            return used[key]
+        found = messages.by_idempotency_key(tx, self.namespace.number, key)
+        used[key] = accepted.id_text
+        return None if found is None else format_uuid(found)
+
+    def _check_backlog(self, tx: Transaction, more: int) -> None:
+        sent = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
+        waiting = messages.last_sequence(tx) - sent
+        if waiting + more > self.limits.unsent_messages_max:
+            raise Full(
+                "FFD2501",
+                f"{waiting} messages wait to be sent and the limit is {self.limits.unsent_messages_max}: see in "
+                f"`ffctl status` what holds the ledger or the storage, then send again",
+            )
+
+
+def batch_offset_name(namespace: str) -> str:
+    """The name of the offset up to which the broadcasts of a namespace are in batches."""
+    return f"{namespace}:{BROADCAST}"
+
+
+def _tx_type(text: str | None) -> str:
+    return CONTRACT_INVOKE_PIN if (text or "").lower() == CONTRACT_INVOKE_PIN else BATCH_PIN
+
+
+def _datatype(item: WireItem) -> DatatypeRef | None:
+    if item.datatype is None or not item.datatype.name:
+        return None
+    if (item.validator or "json").lower() != "none":
+        # Datatypes come with definitions; until one is confirmed here no value can be said to follow it.
+        raise Invalid("FF10195", f"Datatype '{item.datatype.name}' not found: define it first, or use validator none")
+    return DatatypeRef(item.datatype.name, item.datatype.version or "")
+
+
+def _already_used(key: str | None, first: str) -> Conflict:
+    return Conflict("FF10430", f"Idempotency key '{key}' already used for message '{first}'")

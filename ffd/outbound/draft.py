@@ -1,0 +1,79 @@
+"""What an app sends: the envelope is read strictly typed, the values stay the sender's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ffd.model.canonical import ValueText, decode_envelope
+from ffd.model.data import WireBlob, WireDatatype
+from ffd.model.errors import Invalid
+from ffd.model.message import WireHeader
+
+IDEMPOTENCY_KEY_MAX = 256
+"""Characters of an idempotency key: FireFly's column."""
+
+
+class WireItem(msgspec.Struct):
+    """A data item of a message being sent: a reference by `id`, or a value (FireFly's DataRefOrValue)."""
+
+    id: str | None = None
+    hash: str | None = None
+    validator: str | None = None
+    datatype: WireDatatype | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    blob: WireBlob | None = None
+
+
+class WireMessage(msgspec.Struct):
+    """A message being sent (FireFly's MessageInOut); what the sender may not set is dropped."""
+
+    header: WireHeader | None = None
+    data: list[WireItem] | None = None
+    idempotencyKey: str | None = None
+
+
+class WireSend(msgspec.Struct, tag_field="type", tag="send"):
+    """A `send` frame: a list of messages for one namespace, and a text that its answer carries."""
+
+    messages: list[WireMessage]
+    id: str = ""
+    namespace: str = ""
+
+
+@dataclass(slots=True)
+class Draft:
+    """One message as it was sent, with the way to its values' texts."""
+
+    header: WireHeader
+    items: Sequence[WireItem]
+    idempotency_key: str | None
+    value_text: ValueText
+
+
+def parse_message(raw: bytes) -> Draft:
+    """The message in a request body. Raises Invalid, as `decode_envelope` does."""
+    wire, value_text = decode_envelope(raw, _MESSAGE)
+    return _draft(wire, value_text)
+
+
+def parse_send(raw: bytes) -> tuple[WireSend, list[Draft]]:
+    """A `send` frame and its messages. Raises Invalid, and then nothing of the frame was taken."""
+    wire, value_text = decode_envelope(raw, _SEND)
+    return wire, [_draft(message, value_text) for message in wire.messages]
+
+
+def _draft(wire: WireMessage, value_text: ValueText) -> Draft:
+    return Draft(wire.header or WireHeader(), wire.data or (), wire.idempotencyKey or None, value_text)
+
+
+def check_idempotency_key(key: str | None) -> None:
+    """Raises Invalid when the key is too long to be kept."""
+    if key is not None and len(key) > IDEMPOTENCY_KEY_MAX:
+        raise Invalid("FF00135", f"Field 'idempotencyKey' has {len(key)} characters: {IDEMPOTENCY_KEY_MAX} at most")
+
+
+_MESSAGE = msgspec.json.Decoder(WireMessage)
+_SEND = msgspec.json.Decoder(WireSend)

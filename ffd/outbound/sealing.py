@@ -1,0 +1,152 @@
+"""Seal a batch: fix its content, its manifest and its hash, and store it with the operations that will bring it out.
+
+A sealed batch never changes: after a crash its payload is built again from the same rows, to the same bytes, and its
+operations are found again, so that nothing leaves this node twice under two names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ffd.model.batch import BatchHead, batch_json, manifest_json
+from ffd.model.context import broadcast_context
+from ffd.model.data import Data, data_json
+from ffd.model.event import TRANSACTION_SUBMITTED
+from ffd.model.ids import format_uuid, sha256
+from ffd.model.message import BROADCAST, message_json
+from ffd.model.namespace import Namespace
+from ffd.outbound.accept import batch_offset_name
+from ffd.outbound.assembler import Assembly, BatchLimits, HeaderView, Passenger, assemble
+from ffd.store import Transaction, batches, events, messages, offsets, operations
+from ffd.store.batches import BatchRow
+from ffd.store.events import NewEvent
+from ffd.store.messages import ReadyMessage
+from ffd.store.operations import INITIALIZED, OperationRow
+from ffd.world import World
+
+OFFSET_LAG_MAX = 1000
+"""How far the offset may lie behind messages that need no batch (those received) before it is moved all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """A batch ready to leave: the payload for shared storage, the contexts for the ledger, the operations to settle."""
+
+    row: BatchRow
+    payload: bytes
+    contexts: Sequence[bytes]
+    upload: bytes
+    pin: bytes
+
+
+_VIEW = msgspec.json.Decoder(HeaderView)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals the broadcasts of one namespace; `storage` and `ledger` are the names of the plugins that will act."""
+
+    world: World
+    namespace: Namespace
+    limits: BatchLimits
+    storage: str
+    ledger: str
+
+    def seal_page(self, tx: Transaction) -> list[SealedBatch]:
+        """Put the next ready messages into batches and move the offset past them, all in one transaction."""
+        number, name = self.namespace.number, batch_offset_name(self.namespace.name)
+        offset = offsets.read(tx, offsets.BATCH, name) or 0
+        page = messages.ready_after(tx, number, offset, limit=self.limits.messages_max)
+        newest = page[-1].sequence if len(page) == self.limits.messages_max else messages.last_sequence(tx)
+        if page or newest - offset > OFFSET_LAG_MAX:
+            offsets.move(tx, offsets.BATCH, name, to=newest)
+        if not page:
+            return []
+        data = messages.data_between(tx, page[0].sequence, page[-1].sequence)
+        riders = [Passenger(message, _VIEW.decode(message.header)) for message in page]
+        return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
+
+    def load(self, tx: Transaction, row: BatchRow) -> SealedBatch:
+        """A sealed batch again, from its rows: the same bytes."""
+        first = batches.first_message(tx, row.sequence)
+        riders = [Passenger(m, _VIEW.decode(m.header)) for m in messages.texts_in_batch(tx, row.sequence, first)]
+        data = messages.data_between(tx, riders[0].message.sequence, riders[-1].message.sequence)
+        made = {operation.type: operation.id for operation in reversed(operations.of_tx(tx, row.tx))}
+        return SealedBatch(
+            row, self._payload(row, riders, data), _contexts(riders),
+            made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH],
+        )  # fmt: skip
+
+    def _seal(self, tx: Transaction, assembly: Assembly, data: dict[int, list[Data]]) -> SealedBatch:
+        riders, now = assembly.passengers, self.world.now()
+        row = self._row(tx, riders, data, now)
+        payload = self._payload(row, riders, data)
+        row = msgspec.structs.replace(row, payload_hash=sha256(payload))
+        batches.insert(tx, row)
+        messages.put_in_batch(tx, [rider.message.sequence for rider in riders], row.sequence)
+        operations.ensure_transaction(tx, row.namespace, row.tx, row.tx_type, now)
+        self._tell_submitted(tx, row, now)
+        contexts = _contexts(riders)
+        upload, pin = self._add_operations(tx, row, contexts, now)
+        return SealedBatch(row, payload, contexts, upload, pin)
+
+    def _row(self, tx: Transaction, riders: list[Passenger], data: dict[int, list[Data]], now: int) -> BatchRow:
+        id, transaction, first = self.world.new_id(), self.world.new_id(), riders[0].header
+        manifest = manifest_json(
+            format_uuid(id), first.txtype, format_uuid(transaction),
+            [(format_uuid(r.message.id), r.message.hash.hex(), len(r.header.topics)) for r in riders],
+            [item.ref for rider in riders for item in data.get(rider.message.sequence, ())],
+        )  # fmt: skip
+        return BatchRow(
+            sequence=batches.next_sequence(tx), id=id, namespace=self.namespace.number, type=BROADCAST,
+            node=self.namespace.node_id, group_hash=None, author=first.author, key=first.key, created=now,
+            hash=sha256(manifest.encode()), manifest=manifest, tx=transaction, tx_type=first.txtype, sealed=1,
+            payload_hash=None, payload_ref=None, sent=None, confirmed=None,
+        )  # fmt: skip
+
+    def _payload(self, row: BatchRow, riders: Sequence[Passenger], data: dict[int, list[Data]]) -> bytes:
+        head = BatchHead(
+            format_uuid(row.id), row.type, self.namespace.network_name, format_uuid(row.node) if row.node else None,
+            None, row.created, row.author, row.key, row.hash, row.tx_type, format_uuid(row.tx),
+        )  # fmt: skip
+        return batch_json(
+            head,
+            [_message_text(rider.message) for rider in riders],
+            [data_json(item, form="broadcast") for rider in riders for item in data.get(rider.message.sequence, ())],
+        )
+
+    def _tell_submitted(self, tx: Transaction, row: BatchRow, now: int) -> None:
+        told = NewEvent(
+            self.world.new_id(), row.namespace, TRANSACTION_SUBMITTED, row.tx, None, row.tx, row.tx_type, now
+        )
+        events.append(tx, [told])
+
+    def _add_operations(
+        self, tx: Transaction, row: BatchRow, contexts: Sequence[bytes], now: int
+    ) -> tuple[bytes, bytes]:
+        """Make the operations of a batch: put its payload on shared storage, then pin it."""
+        batch = format_uuid(row.id)
+        upload = self._operation(row, operations.UPLOAD_BATCH, self.storage, {"id": batch}, now)
+        hexes = [context.hex() for context in contexts]
+        pin = self._operation(row, operations.PIN_BATCH, self.ledger, {"batch": batch, "contexts": hexes}, now)
+        operations.insert(tx, upload)
+        operations.insert(tx, pin)
+        return upload.id, pin.id
+
+    def _operation(self, row: BatchRow, type: str, plugin: str, input: dict[str, object], now: int) -> OperationRow:
+        return OperationRow(
+            self.world.new_id(), row.namespace, row.tx, type, INITIALIZED, plugin,
+            msgspec.json.encode(input).decode(), None, None, now, now, None,
+        )  # fmt: skip
+
+
+def _message_text(message: ReadyMessage) -> str:
+    return message_json(message.header, message.hash, message.data)
+
+
+def _contexts(riders: Sequence[Passenger]) -> list[bytes]:
+    """For each message, for each of its topics: neither sorted nor made unique (FireFly reference 2.8)."""
+    return [broadcast_context(topic) for rider in riders for topic in rider.header.topics]

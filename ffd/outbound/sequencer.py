@@ -1,0 +1,126 @@
+"""The outbound sequencer: ready messages, in the order they were accepted, into batches, to storage, onto the ledger.
+
+One leader for each namespace. It seals what is ready as soon as the batch before is on the ledger: idle, a message leaves
+at once; under load the next batch grows while the last one travels. Every step is an operation row, so a crash at any
+point resumes the same batch under the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from ffd.model.message import CONTRACT_INVOKE_PIN
+from ffd.model.namespace import Namespace
+from ffd.outbound.assembler import BatchLimits
+from ffd.outbound.sealing import SealedBatch, Sealer
+from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
+from ffd.ports.retry import Backoff, stubbornly
+from ffd.ports.sharedstorage import SharedStorage
+from ffd.store import Store, Transaction, batches, operations
+from ffd.store.bells import wait_rung
+from ffd.store.leadership import Leadership
+from ffd.store.operations import INITIALIZED, SUCCEEDED
+from ffd.world import World
+
+T = TypeVar("T")
+
+POLL_S = 1.0  # the fallback for messages that another process accepted
+BACKOFF = Backoff(first_s=0.25, max_s=30.0)  # FireFly's batch.retry
+UNSENT_PAGE = 50
+
+
+class Sequencer:
+    """Sends the broadcasts of one namespace, for as long as it leads."""
+
+    def __init__(
+        self,
+        world: World,
+        store: Store,
+        namespace: Namespace,
+        ledger: Ledger,
+        storage: SharedStorage,
+        limits: BatchLimits,
+        leadership: Leadership,
+    ) -> None:
+        self._world = world
+        self._store = store
+        self._namespace = namespace
+        self._ledger = ledger
+        self._storage = storage
+        self._leadership = leadership
+        self._sealer = Sealer(world, namespace, limits, storage.name, ledger.name)
+
+    async def run(self) -> NoReturn:
+        """Bring out what was sealed before, then whatever becomes ready, until cancelled."""
+        bell = self._store.bell("messages")
+        await self._resume()
+        while True:
+            ticket = bell.ticket()
+            sealed = await self._store.write(self._seal_page)
+            for batch in sealed:
+                await self._send(batch)
+            if not sealed:
+                await wait_rung(ticket, at_most_s=POLL_S)
+
+    async def _resume(self) -> None:
+        number = self._namespace.number
+        while rows := await self._store.read(lambda tx: batches.unsent(tx, number, limit=UNSENT_PAGE)):
+            for row in rows:
+                await self._send(await self._store.read(partial(self._sealer.load, row=row)))
+
+    def _seal_page(self, tx: Transaction) -> list[SealedBatch]:
+        self._leadership.check(tx)
+        return self._sealer.seal_page(tx)
+
+    async def _send(self, batch: SealedBatch) -> None:
+        """Payload first, then the pin, then the record: whoever sees the pin can read the payload."""
+        reference = await self._try(batch.upload, "upload", lambda: self._storage.put(batch.payload))
+        pin = BatchPin(
+            self._namespace.network_name, _action(batch.row.tx_type), batch.row.tx, batch.row.id, batch.row.hash,
+            reference, batch.contexts,
+        )  # fmt: skip
+        transaction = await self._try(
+            batch.pin, "pin", lambda: self._ledger.submit(pin, request=batch.pin.hex(), key=batch.row.key)
+        )
+        await self._store.write(lambda tx: self._record_sent(tx, batch, reference, transaction))
+
+    async def _try(self, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        async def note(error: Exception) -> None:
+            await self._store.write(
+                lambda tx: operations.settle(tx, operation, INITIALIZED, self._world.now(), error=str(error))
+            )
+
+        return await stubbornly(f"{what} of a batch of {self._namespace.name}", call, backoff=BACKOFF, failed=note)
+
+    def _record_sent(self, tx: Transaction, batch: SealedBatch, reference: str, transaction: str) -> None:
+        self._leadership.check(tx)
+        now = self._world.now()
+        batches.mark_sent(tx, batch.row.sequence, reference, now)
+        output = msgspec.json.encode({"payloadRef": reference}).decode()
+        operations.settle(tx, batch.upload, SUCCEEDED, now, output=output)
+        receipt = msgspec.json.encode({"transactionHash": transaction}).decode()
+        operations.settle(tx, batch.pin, SUCCEEDED, now, output=receipt)
+        operations.ensure_transaction(
+            tx, batch.row.namespace, batch.row.tx, batch.row.tx_type, now, blockchain_id=transaction
+        )
+
+
+def _action(tx_type: str) -> str:
+    return CONTRACT_INVOKE_PIN_ACTION if tx_type == CONTRACT_INVOKE_PIN else BATCH_PIN_ACTION
+
+
+async def run_sequencer(
+    world: World,
+    store: Store,
+    namespace: Namespace,
+    ledger: Ledger,
+    storage: SharedStorage,
+    limits: BatchLimits,
+    leadership: Leadership,
+) -> NoReturn:
+    """Turn ready messages into pinned batches, until cancelled."""
+    await Sequencer(world, store, namespace, ledger, storage, limits, leadership).run()

@@ -1,0 +1,55 @@
+"""Who a message is from: author and key as FireFly resolves them (reference 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ffd.model.errors import FfdError, Invalid, NotFound
+from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
+from ffd.store import Store, namespaces
+
+NormalKey = Callable[[str], str]
+
+
+def resolve(store: Store, namespace: Namespace, normal_key: NormalKey, author: str, key: str) -> tuple[str, str]:
+    """The author's DID and the key to sign with, from what the sender gave. Raises Invalid FF10206 with the cause."""
+    if not author and not key:
+        return namespace.author, namespace.key
+    try:
+        if key:
+            return _by_key(store, namespace, author, normal_key(key))
+        return _by_author(store, namespace, author)
+    except FfdError as cause:
+        raise Invalid("FF10206", f"Invalid author specified: {cause}") from None
+
+
+def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[str, str]:
+    found = store.peek(lambda tx: namespaces.author_of(tx, namespace.number, LEDGER_VERIFIER, key))
+    if found is None:
+        if not author:
+            raise NotFound("FF10356", f"no identity is registered for key {key}: name its author, or register it")
+        return _look_up(store, namespace, author), key
+    did = found[0]
+    if author and author not in (did, did.rpartition("/")[2]):
+        raise Invalid(
+            "FF10355", f"key {key} is registered to {did}, not to author {author[:80]!r}: give one of the two"
+        )
+    return did, key
+
+
+def _by_author(store: Store, namespace: Namespace, author: str) -> tuple[str, str]:
+    did = _look_up(store, namespace, author)
+    key = store.peek(lambda tx: namespaces.key_of(tx, namespace.number, LEDGER_VERIFIER, did))
+    if key is None:
+        raise Invalid("FF10353", f"identity {did} has no {LEDGER_VERIFIER}: register a key for it")
+    return did, key
+
+
+def _look_up(store: Store, namespace: Namespace, text: str) -> str:
+    """The DID behind a look-up string: a FireFly DID, or else the name of an organisation."""
+    if text.startswith("did:") and not text.startswith("did:firefly:"):
+        raise Invalid("FF10349", f"{text[:80]!r} is no DID of FireFly's: these start with did:firefly:")
+    did = text if text.startswith("did:") else org_did(text)
+    if store.peek(lambda tx: namespaces.find_identity(tx, namespace.number, did)) is None:
+        raise NotFound("FF10277", f"Identity could not be resolved via lookup string '{text[:80]}'")
+    return did

@@ -1,0 +1,1 @@
+"""The outside as it is: one folder a kind, one module a real thing. Siblings never import one another."""

@@ -1,0 +1,111 @@
+"""The embedded ledger: a hash-chained SQLite file, its entries signed, shared by the nodes of one machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ffd.model.errors import Broken, Invalid
+from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
+from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
+from ffd.store import chain
+from ffd.world import Database, World
+
+POLL_S = 0.1  # another process can ring no bell here; reading one page of shared memory costs microseconds
+
+
+class FileLedger:
+    """One node's view of the ledger file. Made by `open_file_ledger`."""
+
+    plugin = "file"
+
+    def __init__(self, name: str, path: Path, world: World, key: Ed25519PrivateKey, database: Database) -> None:
+        self.name = name
+        self._path = path
+        self._world = world
+        self._key = key
+        self._database = database
+        self._grown = trio.Event()
+
+    async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
+        if key != self.default_key():
+            raise Invalid("FFD4013", f"this node has no key {key}: it can only sign as {self.default_key()}")
+        body, now = body_text(pin), self._world.now()
+        signer, signature = sign(self._key, body)
+
+        def work() -> bytes:
+            return chain.append(
+                self._database.connection, signer=signer, signature=signature, body=body, request=request, now=now,
+                genesis=GENESIS, link=lambda previous, height: entry_hash(previous, height, now, signer, signature, body),
+            )  # fmt: skip
+
+        with trio.CancelScope(shield=True):
+            hash = await self._database.run(work)
+        self._grown.set()
+        self._grown = trio.Event()
+        return hash.hex()
+
+    async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
+        height = int(after) if after else -1
+        rows = await self._database.run(chain.after, self._database.connection, height, limit)
+        entries = [Entry(*row) for row in rows]
+        if height >= 0 and not entries:
+            raise Broken(
+                "FFD4020",
+                f"ledger {self._path} ends before entry {height}, which this node has read: it is an older copy; "
+                f"put the right file back",
+            )
+        previous = entries[0].hash if height >= 0 else GENESIS
+        new = entries[1:] if height >= 0 else entries
+        for entry in new:
+            check_entry(entry, previous)
+            previous = entry.hash
+        return [_event(entry) for entry in new]
+
+    async def wait_beyond(self, position: str) -> None:
+        read = int(position) if position else -1
+        while True:
+            # The tickets are taken before the look, so that an entry that comes between is not slept through.
+            grown, before = self._grown, await self._version()
+            found = await self._database.run(chain.head, self._database.connection)
+            if found is not None and found[0] > read:
+                return
+            while not grown.is_set() and await self._version() == before:
+                with trio.move_on_after(POLL_S):
+                    await grown.wait()
+
+    async def _version(self) -> int:
+        return await self._database.run(chain.version, self._database.connection)
+
+    async def status(self) -> LedgerStatus:
+        found = await self._database.run(chain.head, self._database.connection)
+        height, head = (found[0] + 1, found[1].hex()) if found else (0, "")
+        return LedgerStatus(height, head, {"path": str(self._path)})
+
+    def normal_key(self, key: str) -> str:
+        return normal_key(key)
+
+    def default_key(self) -> str:
+        return self._key.public_key().public_bytes_raw().hex()
+
+
+@asynccontextmanager
+async def open_file_ledger(world: World, name: str, path: Path, key: Ed25519PrivateKey) -> AsyncIterator[FileLedger]:
+    """The ledger at `path`, made if it is new. Raises Invalid when the file is something else."""
+    world.make_directory(path.parent)
+    database = await world.open_database(path)
+    try:
+        await database.run(chain.prepare, database.connection, path)
+        yield FileLedger(name, path, world, key, database)
+    finally:
+        await database.aclose()
+
+
+def _event(entry: Entry) -> LedgerEvent:
+    return LedgerEvent(
+        f"{entry.height:012d}", entry.hash.hex(), entry.signer.hex(), entry.timestamp, pin_of(entry.body)
+    )

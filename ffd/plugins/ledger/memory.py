@@ -1,0 +1,110 @@
+"""A ledger in memory that several nodes of one process share: every promise of the port, and faults on demand.
+
+It is chosen like any other ledger and signs and chains its entries like the embedded one. It can be told to be away, to
+say things twice, and to lose an answer after it has acted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ffd.model.errors import Away, Invalid
+from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
+from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
+
+
+@dataclass
+class MemoryChain:
+    """The chain itself, one for all nodes; `now` gives nanoseconds."""
+
+    now: Callable[[], int]
+    entries: list[Entry] = field(default_factory=list)
+    requests: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    grown: trio.Event = field(default_factory=trio.Event)
+
+    def append(self, signer: bytes, signature: bytes, body: str, request: str) -> Entry:
+        """The entry for this request: a new one, or the one that it made before."""
+        found = self.requests.get((signer, request))
+        if found is not None:
+            return self.entries[found]
+        previous = self.entries[-1].hash if self.entries else GENESIS
+        height, now = len(self.entries), self.now()
+        hash = entry_hash(previous, height, now, signer, signature, body)
+        entry = Entry(height, previous, now, signer, signature, body, hash)
+        self.entries.append(entry)
+        self.requests[signer, request] = height
+        self.grown.set()
+        self.grown = trio.Event()
+        return entry
+
+
+@dataclass
+class Faults:
+    """What is wrong with the ledger as one node sees it."""
+
+    away: bool = False
+    lose_answers: int = 0
+    repeat: int = 0
+    delay_s: float = 0.0
+
+
+class MemoryLedger:
+    """One node's view of a `MemoryChain`, with the node's key."""
+
+    plugin = "memory"
+
+    def __init__(self, name: str, chain: MemoryChain, key: Ed25519PrivateKey) -> None:
+        self.name = name
+        self.faults = Faults()
+        self._chain = chain
+        self._key = key
+
+    async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
+        await self._reach()
+        if key != self.default_key():
+            raise Invalid("FFD4013", f"this node has no key {key}: it can only sign as {self.default_key()}")
+        body = body_text(pin)
+        entry = self._chain.append(*sign(self._key, body), body, request)
+        if self.faults.lose_answers:
+            self.faults.lose_answers -= 1
+            raise Away("FFD4014", f"ledger {self.name} took the pin, and its answer was lost: it is asked again")
+        return entry.hash.hex()
+
+    async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
+        await self._reach()
+        first = int(after) + 1 if after else 0
+        if self.faults.repeat and first:
+            first = max(0, first - self.faults.repeat)
+        entries = self._chain.entries[first : first + limit]
+        for entry in entries:
+            check_entry(entry, self._chain.entries[entry.height - 1].hash if entry.height else GENESIS)
+        return [_event(entry) for entry in entries]
+
+    async def wait_beyond(self, position: str) -> None:
+        while len(self._chain.entries) <= (int(position) + 1 if position else 0):
+            await self._chain.grown.wait()
+
+    async def status(self) -> LedgerStatus:
+        entries = self._chain.entries
+        return LedgerStatus(len(entries), entries[-1].hash.hex() if entries else "")
+
+    def normal_key(self, key: str) -> str:
+        return normal_key(key)
+
+    def default_key(self) -> str:
+        return self._key.public_key().public_bytes_raw().hex()
+
+    async def _reach(self) -> None:
+        await trio.sleep(self.faults.delay_s)
+        if self.faults.away:
+            raise Away("FFD4015", f"ledger {self.name} does not answer: it is tried again")
+
+
+def _event(entry: Entry) -> LedgerEvent:
+    return LedgerEvent(
+        f"{entry.height:012d}", entry.hash.hex(), entry.signer.hex(), entry.timestamp, pin_of(entry.body)
+    )

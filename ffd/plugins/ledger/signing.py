@@ -1,0 +1,102 @@
+"""What an entry of the embedded ledger says, who signed it, and how entries hang together.
+
+The body is the text that is signed (Ed25519, RFC 8032); the entry's hash covers the hash before it, its height, its
+time, the signer, the signature and the body, so that nothing can be altered, dropped or moved without breaking the
+chain from there on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ffd.model.errors import Broken, Invalid
+from ffd.model.ids import parse_hash, sha256
+from ffd.ports.ledger import BatchPin
+
+BODY_VERSION = 1
+GENESIS = bytes(32)
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    network: str
+    action: str
+    uuids: str
+    batchHash: str
+    payloadRef: str
+    contexts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link of the chain. `signer` is the 32-byte public key, `timestamp` nanoseconds."""
+
+    height: int
+    previous: bytes
+    timestamp: int
+    signer: bytes
+    signature: bytes
+    body: str
+    hash: bytes
+
+
+def body_text(pin: BatchPin) -> str:
+    """The text that is signed."""
+    body = _Body(
+        BODY_VERSION, pin.network, pin.action, (pin.tx + pin.batch).hex(), pin.batch_hash.hex(), pin.payload_ref,
+        [context.hex() for context in pin.contexts],
+    )  # fmt: skip
+    return msgspec.json.encode(body).decode()
+
+
+def pin_of(text: str) -> BatchPin | None:
+    """The pin that a body holds; None when it holds none, which is its signer's fault and nobody else's problem."""
+    try:
+        body = _BODY.decode(text)
+        uuids = parse_hash(body.uuids)
+        contexts = [parse_hash(context) for context in body.contexts]
+        return BatchPin(
+            body.network, body.action, uuids[:16], uuids[16:], parse_hash(body.batchHash), body.payloadRef, contexts
+        )
+    except (msgspec.DecodeError, Invalid):
+        return None
+
+
+def entry_hash(previous: bytes, height: int, timestamp: int, signer: bytes, signature: bytes, body: str) -> bytes:
+    """The hash that the next entry names."""
+    lead = previous + height.to_bytes(8, "big") + timestamp.to_bytes(8, "big")
+    return sha256(lead + signer + signature + body.encode())
+
+
+def sign(key: Ed25519PrivateKey, body: str) -> tuple[bytes, bytes]:
+    """The public key and the signature of a body."""
+    return key.public_key().public_bytes_raw(), key.sign(body.encode())
+
+
+def check_entry(entry: Entry, previous: bytes) -> None:
+    """Refuse an entry that does not follow `previous`, or is not what its signer signed. Raises Broken, naming it."""
+    expected = entry_hash(entry.previous, entry.height, entry.timestamp, entry.signer, entry.signature, entry.body)
+    if entry.previous != previous or entry.hash != expected:
+        raise Broken(
+            "FFD4011",
+            f"ledger entry {entry.height} was altered, or one before it is missing: restore the ledger file from "
+            f"another member, and compare with `ffctl status`",
+        )
+    try:
+        Ed25519PublicKey.from_public_bytes(entry.signer).verify(entry.signature, entry.body.encode())
+    except (InvalidSignature, ValueError):
+        raise Broken(
+            "FFD4012", f"ledger entry {entry.height} is not signed by {entry.signer.hex()}: restore the ledger file"
+        ) from None
+
+
+def normal_key(key: str) -> str:
+    """An Ed25519 public key as 64 lower-case hex digits. Raises Invalid."""
+    return parse_hash(key).hex()
+
+
+_BODY = msgspec.json.Decoder(_Body)

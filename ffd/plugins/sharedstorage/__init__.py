@@ -1,0 +1,1 @@
+"""Shared storages: `directory` is the embedded default, `memory` serves several nodes in one run of a test."""

@@ -1,0 +1,60 @@
+"""Shared storage in memory, one for several nodes of one process: every promise of the port, and faults on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from ffd.model.errors import Away, Full, Invalid, NotFound
+from ffd.model.ids import sha256
+
+
+@dataclass
+class MemoryShelf:
+    """The content, by reference, for all nodes."""
+
+    content: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Faults:
+    """What is wrong with the storage as one node sees it; `hidden` are references that it cannot see yet."""
+
+    away: bool = False
+    hide_all: bool = False
+    hidden: set[str] = field(default_factory=set)
+    delay_s: float = 0.0
+
+
+class MemoryStorage:
+    """One node's view of a `MemoryShelf`."""
+
+    plugin = "memory"
+
+    def __init__(self, name: str, shelf: MemoryShelf) -> None:
+        self.name = name
+        self.faults = Faults()
+        self._shelf = shelf
+
+    async def put(self, content: bytes) -> str:
+        await self._reach()
+        reference = sha256(content).hex()
+        self._shelf.content[reference] = content
+        return reference
+
+    async def get(self, reference: str, *, bytes_max: int) -> bytes:
+        await self._reach()
+        content = self._shelf.content.get(reference)
+        if content is None or self.faults.hide_all or reference in self.faults.hidden:
+            raise NotFound("FFD4102", f"{reference} is not there: its author has not stored it yet")
+        if len(content) > bytes_max:
+            raise Full("FFD4107", f"{reference} has more than {bytes_max} bytes: nothing that large is read")
+        if sha256(content).hex() != reference:
+            raise Invalid("FFD4101", f"{reference} was altered: its SHA-256 is {sha256(content).hex()}")
+        return content
+
+    async def _reach(self) -> None:
+        await trio.sleep(self.faults.delay_s)
+        if self.faults.away:
+            raise Away("FFD4108", f"storage {self.name} does not answer: it is tried again")

@@ -1,0 +1,93 @@
+"""Batches: those that this node sealed and must bring out, and those that came in and were verified."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ffd.model.manifest import manifest_messages
+from ffd.store.transaction import Transaction
+
+
+class BatchRow(msgspec.Struct, frozen=True):
+    """One batch. Ids are raw; `sent` is when the ledger took our pin, `confirmed` when the payload was verified here."""
+
+    sequence: int
+    id: bytes
+    namespace: int
+    type: str
+    node: bytes | None
+    group_hash: bytes | None
+    author: str
+    key: str
+    created: int
+    hash: bytes
+    manifest: str
+    tx: bytes
+    tx_type: str
+    sealed: int
+    payload_hash: bytes | None
+    payload_ref: str | None
+    sent: int | None
+    confirmed: int | None
+
+
+COLUMNS = """sequence, id, namespace, type, node, group_hash, author, key, created, hash, manifest, tx, tx_type, sealed,
+             payload_hash, payload_ref, sent, confirmed"""
+
+
+def next_sequence(tx: Transaction) -> int:
+    """The sequence that the next batch gets."""
+    found: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM batches")
+    return found
+
+
+def insert(tx: Transaction, row: BatchRow) -> None:
+    """Store a batch."""
+    tx.execute(
+        f"INSERT INTO batches ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.sequence, row.id, row.namespace, row.type, row.node, row.group_hash, row.author, row.key, row.created,
+            row.hash, row.manifest, row.tx, row.tx_type, row.sealed, row.payload_hash, row.payload_ref, row.sent,
+            row.confirmed,
+        ),
+    )  # fmt: skip
+
+
+def find(tx: Transaction, namespace: int, id: bytes) -> BatchRow | None:
+    """The batch `id`."""
+    row = tx.one(f"SELECT {COLUMNS} FROM batches WHERE namespace = ? AND id = ?", (namespace, id))
+    return None if row is None else BatchRow(*row)
+
+
+def unsent(tx: Transaction, namespace: int, *, limit: int) -> list[BatchRow]:
+    """The batches sealed here that the ledger has not taken yet, oldest first."""
+    rows = tx.execute(
+        f"""
+        SELECT {COLUMNS} FROM batches
+         WHERE namespace = ? AND sealed = 1 AND sent IS NULL ORDER BY sequence LIMIT ?""",
+        (namespace, limit),
+    )
+    return [BatchRow(*row) for row in rows]
+
+
+def first_message(tx: Transaction, sequence: int) -> int:
+    """The sequence of the first message of a batch that was sealed here: the first that its manifest names."""
+    manifest: str = tx.value("SELECT manifest FROM batches WHERE sequence = ?", (sequence,))
+    found: int = tx.value(
+        """
+        SELECT messages.sequence FROM batches
+          JOIN messages ON messages.namespace = batches.namespace AND messages.id = ?
+         WHERE batches.sequence = ?""",
+        (manifest_messages(manifest)[0].raw_id, sequence),
+    )
+    return found
+
+
+def mark_sent(tx: Transaction, sequence: int, payload_ref: str, now: int) -> None:
+    """Record that the ledger took the batch's pin; its messages are `sent` from now on."""
+    tx.execute("UPDATE batches SET sent = ?, payload_ref = ? WHERE sequence = ?", (now, payload_ref, sequence))
+
+
+def mark_confirmed(tx: Transaction, sequence: int, now: int) -> None:
+    """Record that the payload was read from where everyone reads it, and is what was sealed."""
+    tx.execute("UPDATE batches SET confirmed = ? WHERE sequence = ? AND confirmed IS NULL", (now, sequence))

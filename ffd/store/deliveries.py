@@ -1,0 +1,93 @@
+"""Pages of events with what they speak of: the reads behind every delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ffd.store.transaction import Row, Transaction
+
+
+class EventWithMessage(NamedTuple):
+    """An event and, when it speaks of one, its message. Ids raw; `namespace` by name."""
+
+    sequence: int
+    id: bytes
+    namespace: str
+    type: str
+    reference: bytes
+    correlator: bytes | None
+    tx: bytes | None
+    topic: str | None
+    created: int
+    message: int | None
+    header: str | None
+    hash: bytes | None
+    data: str | None
+    state: str | None
+    confirmed: int | None
+    reject_reason: str | None
+    pins: str | None
+    idempotency_key: str | None
+    batch: bytes | None
+    txid: bytes | None
+
+
+PAGE = """
+    SELECT e.sequence, e.id, n.name, e.type, e.reference, e.correlator, e.tx, e.topic, e.created,
+           m.sequence, m.header, m.hash, m.data, m.state, m.confirmed, m.reject_reason, m.pins, m.idempotency_key,
+           b.id, b.tx
+      FROM events e
+      JOIN namespaces n ON n.id = e.namespace
+      LEFT JOIN messages m ON m.namespace = e.namespace AND m.id = e.reference
+                          AND e.type IN ('message_confirmed', 'message_rejected')
+      LEFT JOIN batches b ON b.sequence = m.batch"""
+
+
+def after(tx: Transaction, sequence: int, *, limit: int) -> list[EventWithMessage]:
+    """The events past `sequence`, node-wide, in order."""
+    rows = tx.execute(f"{PAGE} WHERE e.sequence > ? ORDER BY e.sequence LIMIT ?", (sequence, limit))
+    return [EventWithMessage(*row) for row in rows]
+
+
+def of_ids(tx: Transaction, ids: Sequence[bytes]) -> list[EventWithMessage]:
+    """These events, in the order asked; what is unknown is left out."""
+    found = (tx.one(f"{PAGE} WHERE e.id = ?", (id,)) for id in ids)
+    return [EventWithMessage(*row) for row in found if row is not None]
+
+
+def values_of(tx: Transaction, messages: Sequence[int]) -> dict[int, list[Row]]:
+    """For each message its data: id, hash, validator, datatype name and version, and value, in its order."""
+    found: dict[int, list[Row]] = {}
+    for message in messages:
+        rows = tx.execute(
+            """
+            SELECT d.id, d.hash, d.validator, d.datatype_name, d.datatype_version, d.value
+              FROM message_data l JOIN data d ON d.sequence = l.data
+             WHERE l.message = ? ORDER BY l.position""",
+            (message,),
+        )
+        found[message] = list(rows)
+    return found
+
+
+def transaction(tx: Transaction, id: bytes) -> Row | None:
+    """A transaction: type, created, idempotency key, ledger ids (comma-joined)."""
+    return tx.one("SELECT type, created, idempotency_key, blockchain_ids FROM transactions WHERE id = ?", (id,))
+
+
+def blockchain_event(tx: Transaction, id: bytes) -> Row | None:
+    """A ledger event: sequence, source, name, protocol id, ledger tx, time, signer, action, tx, batch, hash, ref."""
+    return tx.one(
+        """
+        SELECT sequence, source, name, protocol_id, blockchain_id, timestamp, signer, action, tx, batch, batch_hash,
+               payload_ref
+          FROM blockchainevents WHERE id = ?""",
+        (id,),
+    )
+
+
+def contexts(tx: Transaction, blockchain_event: int) -> list[bytes]:
+    """The contexts that a ledger event pinned, in its order."""
+    rows = tx.execute("SELECT hash FROM pins WHERE blockchainevent = ? ORDER BY position", (blockchain_event,))
+    return [row[0] for row in rows]

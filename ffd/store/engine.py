@@ -1,0 +1,284 @@
+"""The node's one database: one writer with group commit, readers of their own, bells.
+
+Every unit that waits is run in the writer's next transaction, each inside a savepoint, so that one unit's failure is its
+own; one commit with an fsync then releases them all. Under load the cost of the fsync is shared; idle, it is paid at once.
+
+Durability (https://www.sqlite.org/pragma.html#pragma_synchronous): WAL with synchronous=FULL syncs the log at each
+commit; NORMAL would not, and a power cut would take acknowledged messages with it. A commit that failed may still come
+back after a crash, so nothing in memory can be trusted after one: the store breaks, and the process ends with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import apsw
+import outcome
+import trio
+
+from ffd.model.errors import Broken, FfdError, Full
+from ffd.store.bells import Bell
+from ffd.store.migrate import migrate
+from ffd.store.transaction import Transaction
+from ffd.world import Database, World
+
+T = TypeVar("T")
+Unit = Callable[[Transaction], T]
+
+UNITS_PER_COMMIT_MAX = 128  # measured: beyond some 200 the waiters' wake-ups cost more than the shared fsync saves
+UNITS_WAITING_MAX = 4096
+READERS = 2
+BUSY_TIMEOUT_MS = 10_000
+SQLITE_OLDEST = (3, 51, 3)  # before: the WAL-reset race, https://www.sqlite.org/wal.html#walresetbug
+CACHE_KIB = 24_000
+WAL_CHECKPOINT_PAGES = 4_000
+STATEMENTS_CACHED = 256
+
+READER_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    f"PRAGMA cache_size = -{CACHE_KIB // 4}",
+    "PRAGMA mmap_size = 0",
+)
+WRITER_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    f"PRAGMA cache_size = -{CACHE_KIB}",
+    f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA mmap_size = 0",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What the store has done and has before it."""
+
+    commits: int
+    units: int
+    waiting: int
+
+
+class _Waiting(Generic[T]):
+    """One unit in the queue, and where its outcome will be."""
+
+    __slots__ = ("done", "outcome", "taken", "unit")
+
+    def __init__(self, unit: Unit[T]) -> None:
+        self.unit = unit
+        self.done = trio.Event()
+        self.taken = False
+        self.outcome: outcome.Maybe[T] | None = None
+
+
+class Store:
+    """Typed reads and writes on the node's database. Made by `open_store`."""
+
+    def __init__(self, path: Path, writer: Database, readers: list[Database], peeking: apsw.Connection) -> None:
+        self.path = path
+        self._writer = writer
+        self._peeking = peeking
+        self._readers: tuple[trio.MemorySendChannel[Database], trio.MemoryReceiveChannel[Database]]
+        self._readers = trio.open_memory_channel(len(readers))
+        for reader in readers:
+            self._readers[0].send_nowait(reader)
+        self._queue: deque[_Waiting[Any]] = deque()
+        self._work = trio.Event()
+        self._bells: dict[str, Bell] = {}
+        self._broken: Broken | None = None
+        self._commits = 0
+        self._units = 0
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Run `unit` in one transaction; what it did is on disk when this returns.
+
+        Raises what the unit raised (then nothing of it is kept), Full when the disk is full or the queue is. A cancel
+        comes before the unit ran or not at all: once it was taken, its outcome is known here.
+        """
+        if len(self._queue) >= UNITS_WAITING_MAX:
+            raise Full("FFD3001", f"{UNITS_WAITING_MAX} writes wait for the disk already: try again in a moment")
+        waiting = _Waiting(unit)
+        self._queue.append(waiting)
+        self._work.set()
+        try:
+            await waiting.done.wait()
+        except trio.Cancelled:
+            if not waiting.taken:
+                self._queue.remove(waiting)
+                raise
+            with trio.CancelScope(shield=True):
+                await waiting.done.wait()
+        return cast("outcome.Maybe[T]", waiting.outcome).unwrap()
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Run `unit` on a reader, off the event loop: for pages and searches."""
+        reader = await self._readers[1].receive()
+        try:
+            return await reader.run(_run_reading, unit, reader.connection)
+        finally:
+            self._readers[0].send_nowait(reader)
+
+    def peek(self, unit: Unit[T]) -> T:
+        """Run a short indexed read here and now: a cached point read costs what a checkpoint costs."""
+        return unit(Transaction(self._peeking))
+
+    def bell(self, name: str) -> Bell:
+        """The bell of one table."""
+        found = self._bells.get(name)
+        if found is None:
+            found = self._bells[name] = Bell()
+        return found
+
+    def statistics(self) -> StoreStatistics:
+        return StoreStatistics(commits=self._commits, units=self._units, waiting=len(self._queue))
+
+    async def _run_writer(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work = trio.Event()
+            while self._queue:
+                await self._commit_waiting()
+
+    async def _commit_waiting(self) -> None:
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), UNITS_PER_COMMIT_MAX))]
+        for waiting in taken:
+            waiting.taken = True
+        with trio.CancelScope(shield=True):
+            try:
+                rings = await self._writer.run(_run_writing, taken, self._writer.connection)
+            except FfdError as refused:
+                self._release(taken, outcome.Error(refused))
+                if isinstance(refused, Broken):
+                    raise
+                return
+        self._commits += 1
+        self._units += len(taken)
+        for waiting in taken:
+            waiting.done.set()
+        for name in rings:
+            self.bell(name).ring()
+
+    def _release(self, taken: list[_Waiting[Any]], result: outcome.Error) -> None:
+        for waiting in taken:
+            waiting.outcome = result
+            waiting.done.set()
+
+
+def _run_reading(unit: Unit[T], connection: apsw.Connection) -> T:
+    connection.execute("BEGIN")
+    try:
+        return unit(Transaction(connection))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _run_writing(taken: list[_Waiting[Any]], connection: apsw.Connection) -> set[str]:
+    """All of `taken` in one transaction, each in a savepoint. Returns the bells to ring."""
+    execute = connection.execute
+    rings: set[str] = set()
+    try:
+        execute("BEGIN IMMEDIATE")
+        for waiting in taken:
+            transaction = Transaction(connection)
+            execute("SAVEPOINT unit")
+            waiting.outcome = outcome.capture(waiting.unit, transaction)
+            if isinstance(waiting.outcome, outcome.Error):
+                _refuse_to_go_on(waiting.outcome.error)
+                execute("ROLLBACK TO unit")
+            else:
+                rings |= transaction.rings
+            execute("RELEASE unit")
+        execute("COMMIT")
+    except apsw.Error as error:
+        _roll_back(connection)
+        raise _as_refusal(error) from error
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return rings
+
+
+def _refuse_to_go_on(error: BaseException) -> None:
+    # These say that the disk, not the unit, is at fault: the whole transaction is undone.
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.CorruptError | apsw.NotADBError | apsw.ReadOnlyError):
+        raise error
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    # SQLite has rolled back by itself after some errors: https://www.sqlite.org/lang_transaction.html
+    if not connection.get_autocommit():
+        connection.execute("ROLLBACK")
+
+
+def _as_refusal(error: apsw.Error) -> FfdError:
+    if isinstance(error, apsw.FullError):
+        return Full("FFD3002", "the disk is full, nothing was stored: make room, then send again")
+    if isinstance(error, apsw.ReadOnlyError):
+        return Full("FFD3003", "the database cannot be written, nothing was stored: make its file system writable")
+    if isinstance(error, apsw.BusyError):
+        return Full("FFD3004", f"the database was locked by another process for {BUSY_TIMEOUT_MS} ms: try again")
+    return Broken("FFD3005", f"the database failed ({error}): what was being written may or may not be stored")
+
+
+@asynccontextmanager
+async def open_store(world: World, path: Path) -> AsyncIterator[Store]:
+    """The node's one database, migrated and ready; closed on every way out.
+
+    Raises Invalid when the file is no database of ours or from a later version, Broken when it cannot be read.
+    """
+    _check_library()
+    opened: list[Database] = []
+    try:
+        writer = await _open(world, path, opened, read_only=False)
+        await writer.run(migrate, writer.connection, path, world.now())
+        readers = [await _open(world, path, opened, read_only=True) for _ in range(READERS)]
+        peeking = world.connect(path)
+        prepare_connection(peeking, READER_PRAGMAS)
+        store = Store(path, writer, readers, peeking)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store._run_writer)
+            try:
+                yield store
+            finally:
+                peeking.close()
+                nursery.cancel_scope.cancel()
+    finally:
+        for database in reversed(opened):
+            await database.aclose()
+
+
+def _check_library() -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < SQLITE_OLDEST:
+        wanted = ".".join(str(part) for part in SQLITE_OLDEST)
+        raise Broken("FFD3006", f"SQLite {apsw.sqlite_lib_version()} is older than {wanted}: upgrade the apsw package")
+
+
+async def _open(world: World, path: Path, opened: list[Database], *, read_only: bool) -> Database:
+    try:
+        database = await world.open_database(path, read_only=read_only)
+    except apsw.CantOpenError as error:
+        raise Broken("FFD3007", f"cannot open {path}: check that its directory exists and is yours") from error
+    opened.append(database)
+    await database.run(prepare_connection, database.connection, READER_PRAGMAS if read_only else WRITER_PRAGMAS)
+    return database
+
+
+def prepare_connection(connection: apsw.Connection, pragmas: tuple[str, ...]) -> None:
+    """Give a new connection its settings. Raises Broken when the file is no database, or cannot be used."""
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    try:
+        for pragma in pragmas:
+            connection.execute(pragma)
+    except apsw.NotADBError as error:
+        raise Broken("FFD3008", f"{connection.filename} is not a database: restore it, or move it away") from error
+    except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise Broken("FFD3003", f"{connection.filename} cannot be written: make its file system writable") from error

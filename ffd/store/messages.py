@@ -1,0 +1,307 @@
+"""Messages and the data they carry. A message's `header` and `data` are the very texts that were hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ffd.model.data import BlobRef, Data, DatatypeRef
+from ffd.model.ids import format_uuid
+from ffd.store.transaction import Row, Transaction
+
+READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
+FINAL_STATES = frozenset({CONFIRMED, REJECTED, "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message about to be stored: its texts, and its data items in order."""
+
+    id: bytes
+    header: str
+    hash: bytes
+    data: str
+    size: int
+    items: Sequence[Data]
+    idempotency_key: str | None = None
+    pins: str | None = None
+
+
+@dataclass(slots=True)
+class ReadyMessage:
+    """A message on its way into a batch."""
+
+    sequence: int
+    id: bytes
+    header: str
+    hash: bytes
+    data: str
+    size: int
+
+
+@dataclass(slots=True)
+class BatchedMessage:
+    """A message as the aggregator looks at it."""
+
+    sequence: int
+    id: bytes
+    header: str
+    hash: bytes
+    state: str
+    batch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as the API shows it; ids are raw, `state` is FireFly's, `batch` and `txid` those of its batch."""
+
+    sequence: int
+    id: bytes
+    header: str
+    hash: bytes
+    data: str
+    state: str
+    confirmed: int | None
+    reject_reason: str | None
+    pins: str | None
+    idempotency_key: str | None
+    batch: bytes | None
+    txid: bytes | None
+
+
+SHOWN = """
+    SELECT m.sequence, m.id, m.header, m.hash, m.data,
+           CASE WHEN m.state = 'ready' AND b.sent IS NOT NULL THEN 'sent' ELSE m.state END,
+           m.confirmed, m.reject_reason, m.pins, m.idempotency_key, b.id, b.tx
+      FROM messages m LEFT JOIN batches b ON b.sequence = m.batch"""
+
+
+def append(
+    tx: Transaction,
+    namespace: int,
+    messages: Sequence[NewMessage],
+    *,
+    state: str,
+    known: Mapping[str, int],
+    batch: int | None = None,
+) -> int:
+    """Store messages with their data, in this order. Returns the sequence of the first one.
+
+    `known` gives the sequences of the data items (by id text) that are stored already: these are only referred to.
+    """
+    first: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM messages")
+    tx.execute_many(
+        """
+        INSERT INTO messages (sequence, id, namespace, header, hash, data, size, state, batch, pins, idempotency_key)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        [
+            (n, m.id, namespace, m.header, m.hash, m.data, m.size, state, batch, m.pins, m.idempotency_key)
+            for n, m in enumerate(messages, first)
+        ],
+    )
+    places = dict(known)
+    items = _new_items(messages, places, tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"))
+    append_data(tx, namespace, items)
+    tx.execute_many(
+        "INSERT INTO message_data (message, position, data) VALUES (?, ?, ?)",
+        [(n, k, places[item.id]) for n, m in enumerate(messages, first) for k, item in enumerate(m.items)],
+    )
+    return first
+
+
+def _new_items(messages: Sequence[NewMessage], places: dict[str, int], next: int) -> list[tuple[int, Data]]:
+    """The items that are not stored yet, each once, with the sequence that it gets; `places` learns them."""
+    fresh: list[tuple[int, Data]] = []
+    for message in messages:
+        for item in message.items:
+            if item.id not in places:
+                places[item.id] = next
+                fresh.append((next, item))
+                next += 1
+    return fresh
+
+
+def append_data(tx: Transaction, namespace: int, items: Iterable[tuple[int, Data]]) -> None:
+    """Store data items under the sequences given."""
+    tx.execute_many(
+        """
+        INSERT INTO data (sequence, id, namespace, validator, hash, created, datatype_name, datatype_version, value,
+                          public, blob)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        [_data_row(sequence, namespace, item) for sequence, item in items],
+    )
+
+
+def _data_row(sequence: int, namespace: int, item: Data) -> Row:
+    datatype = item.datatype
+    return (
+        sequence, bytes.fromhex(item.id.replace("-", "")), namespace, item.validator, item.hash, item.created,
+        None if datatype is None else datatype.name, None if datatype is None else datatype.version,
+        item.value, item.public or None, None if item.blob is None else msgspec.json.encode(item.blob).decode(),
+    )  # fmt: skip
+
+
+DATA = "d.id, d.validator, d.hash, d.created, d.datatype_name, d.datatype_version, d.value, d.public, d.blob"
+
+
+def _read_data(row: Row) -> Data:
+    id, validator, hash, created, datatype_name, datatype_version, value, public, blob = row
+    return Data(
+        id=format_uuid(id),
+        hash=hash,
+        created=created,
+        value=value,
+        validator=validator,
+        datatype=None if datatype_name is None else DatatypeRef(datatype_name, datatype_version or ""),
+        blob=None if blob is None else msgspec.json.decode(blob, type=BlobRef),
+        public=public or "",
+    )
+
+
+def data_of(tx: Transaction, message: int) -> list[Data]:
+    """The data items of a message, in its order."""
+    rows = tx.execute(
+        f"SELECT {DATA} FROM message_data l JOIN data d ON d.sequence = l.data WHERE l.message = ? ORDER BY l.position",
+        (message,),
+    )
+    return [_read_data(row) for row in rows]
+
+
+def data_between(tx: Transaction, first: int, last: int) -> dict[int, list[Data]]:
+    """The data items of the messages with sequences from `first` to `last`, by message."""
+    found: dict[int, list[Data]] = {}
+    rows = tx.execute(
+        f"""
+        SELECT l.message, {DATA} FROM message_data l JOIN data d ON d.sequence = l.data
+         WHERE l.message BETWEEN ? AND ? ORDER BY l.message, l.position""",
+        (first, last),
+    )
+    for message, *row in rows:
+        found.setdefault(message, []).append(_read_data(tuple(row)))
+    return found
+
+
+def needing_more(tx: Transaction, first: int, last: int) -> dict[int, tuple[bool, bool]]:
+    """Of the messages from `first` to `last`, those with a datatype to follow or a blob to have: (datatype, blob)."""
+    rows = tx.execute(
+        """
+        SELECT l.message, max(d.datatype_name IS NOT NULL AND d.validator <> 'none'), max(d.blob IS NOT NULL)
+          FROM message_data l JOIN data d ON d.sequence = l.data
+         WHERE l.message BETWEEN ? AND ? AND (d.datatype_name IS NOT NULL OR d.blob IS NOT NULL)
+         GROUP BY l.message""",
+        (first, last),
+    )
+    return {message: (bool(datatype), bool(blob)) for message, datatype, blob in rows}
+
+
+def find_data(tx: Transaction, namespace: int, id: bytes) -> tuple[int, Data] | None:
+    """The data item `id` and its sequence."""
+    row = tx.one(f"SELECT d.sequence, {DATA} FROM data d WHERE d.namespace = ? AND d.id = ?", (namespace, id))
+    return None if row is None else (row[0], _read_data(row[1:]))
+
+
+def by_idempotency_key(tx: Transaction, namespace: int, key: str) -> bytes | None:
+    """The id of the message that used this idempotency key first."""
+    found: bytes | None = tx.value(
+        "SELECT id FROM messages WHERE namespace = ? AND idempotency_key = ?", (namespace, key)
+    )
+    return found
+
+
+def ready_after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> list[ReadyMessage]:
+    """The messages past `offset` that wait for a batch, in the order they were accepted."""
+    rows = tx.execute(
+        """
+        SELECT sequence, id, header, hash, data, size
+          FROM messages
+         WHERE sequence > ? AND namespace = ? AND state = 'ready' AND batch IS NULL
+         ORDER BY sequence LIMIT ?""",
+        (offset, namespace, limit),
+    )
+    return [ReadyMessage(*row) for row in rows]
+
+
+def put_in_batch(tx: Transaction, sequences: Sequence[int], batch: int) -> None:
+    """Record that these messages, and nobody else's between them, travel in `batch`."""
+    first, last = sequences[0], sequences[-1]
+    if last - first + 1 == len(sequences):
+        tx.execute("UPDATE messages SET batch = ? WHERE sequence BETWEEN ? AND ?", (batch, first, last))
+    else:
+        tx.execute_many("UPDATE messages SET batch = ? WHERE sequence = ?", [(batch, n) for n in sequences])
+
+
+def in_batch(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int) -> list[BatchedMessage | None]:
+    """The messages `ids` of a batch, in the order asked; None where one is not here.
+
+    A batch's messages were stored together: one range read finds them. What an earlier batch brought is looked up alone.
+    """
+    found: dict[bytes, BatchedMessage] = {}
+    start = tx.value("SELECT sequence FROM messages WHERE namespace = ? AND id = ?", (namespace, ids[0]))
+    if start is not None:
+        rows = tx.execute(
+            """
+            SELECT sequence, id, header, hash, state, batch FROM messages
+             WHERE sequence >= ? AND batch = ? ORDER BY sequence LIMIT ?""",
+            (start, batch, len(ids)),
+        )
+        found = {row[1]: BatchedMessage(*row) for row in rows}
+    return [found.get(id) or _find_batched(tx, namespace, id) for id in ids]
+
+
+def _find_batched(tx: Transaction, namespace: int, id: bytes) -> BatchedMessage | None:
+    row = tx.one(
+        "SELECT sequence, id, header, hash, state, batch FROM messages WHERE namespace = ? AND id = ?", (namespace, id)
+    )
+    return None if row is None else BatchedMessage(*row)
+
+
+def texts_in_batch(tx: Transaction, batch: int, first: int) -> list[ReadyMessage]:
+    """The messages of a batch that starts at sequence `first`, in its order."""
+    rows = tx.execute(
+        """
+        SELECT sequence, id, header, hash, data, size FROM messages
+         WHERE sequence >= ? AND batch = ? ORDER BY sequence""",
+        (first, batch),
+    )
+    return [ReadyMessage(*row) for row in rows]
+
+
+def confirm(tx: Transaction, sequences: Sequence[int], now: int) -> None:
+    """Mark messages as confirmed. `sequences` rise."""
+    first, last = sequences[0], sequences[-1]
+    if last - first + 1 == len(sequences):
+        tx.execute(
+            "UPDATE messages SET state = 'confirmed', confirmed = ? WHERE sequence BETWEEN ? AND ?", (now, first, last)
+        )
+    else:
+        tx.execute_many(
+            "UPDATE messages SET state = 'confirmed', confirmed = ? WHERE sequence = ?", [(now, n) for n in sequences]
+        )
+
+
+def reject(tx: Transaction, sequence: int, reason: str, now: int) -> None:
+    """Mark a message as rejected, and say why."""
+    tx.execute(
+        "UPDATE messages SET state = 'rejected', confirmed = ?, reject_reason = ? WHERE sequence = ?",
+        (now, reason, sequence),
+    )
+
+
+def find(tx: Transaction, namespace: int, id: bytes) -> StoredMessage | None:
+    """One message as the API shows it."""
+    row = tx.one(f"{SHOWN} WHERE m.namespace = ? AND m.id = ?", (namespace, id))
+    return None if row is None else StoredMessage(*row)
+
+
+def exists(tx: Transaction, namespace: int, id: bytes) -> bytes | None:
+    """The hash of the message, if it is here."""
+    found: bytes | None = tx.value("SELECT hash FROM messages WHERE namespace = ? AND id = ?", (namespace, id))
+    return found
+
+
+def last_sequence(tx: Transaction) -> int:
+    """The sequence of the newest message; 0 when there is none."""
+    found: int = tx.value("SELECT coalesce(max(sequence), 0) FROM messages")
+    return found

@@ -1,0 +1,92 @@
+"""Transactions of FireFly's kind, and operations: each thing asked of the outside, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ffd.store.transaction import Transaction
+
+INITIALIZED, PENDING, SUCCEEDED, FAILED = "Initialized", "Pending", "Succeeded", "Failed"
+UPLOAD_BATCH = "sharedstorage_upload_batch"
+DOWNLOAD_BATCH = "sharedstorage_download_batch"
+PIN_BATCH = "blockchain_pin_batch"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation; `input` and `output` are JSON texts."""
+
+    id: bytes
+    namespace: int
+    tx: bytes
+    type: str
+    status: str
+    plugin: str
+    input: str | None
+    output: str | None
+    error: str | None
+    created: int
+    updated: int
+    retry: bytes | None
+
+
+COLUMNS = "id, namespace, tx, type, status, plugin, input, output, error, created, updated, retry"
+
+
+def insert(tx: Transaction, row: OperationRow) -> None:
+    """Store an operation that is about to be tried."""
+    next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM operations")
+    tx.execute(
+        f"INSERT INTO operations (sequence, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            next, row.id, row.namespace, row.tx, row.type, row.status, row.plugin, row.input, row.output, row.error,
+            row.created, row.updated, row.retry,
+        ),
+    )  # fmt: skip
+
+
+def settle(
+    tx: Transaction, id: bytes, status: str, now: int, *, output: str | None = None, error: str | None = None
+) -> None:
+    """Record how an operation stands: done, failed, or still tried with the latest error."""
+    tx.execute(
+        "UPDATE operations SET status = ?, output = coalesce(?, output), error = ?, updated = ? WHERE id = ?",
+        (status, output, error, now, id),
+    )
+
+
+def of_tx(tx: Transaction, transaction: bytes) -> list[OperationRow]:
+    """The operations of a transaction, in the order they were made."""
+    rows = tx.execute(f"SELECT {COLUMNS} FROM operations WHERE tx = ? ORDER BY sequence", (transaction,))
+    return [OperationRow(*row) for row in rows]
+
+
+def unfinished(tx: Transaction, namespace: int, type: str, *, limit: int) -> list[OperationRow]:
+    """Operations of a type that are neither done nor given up, oldest first."""
+    rows = tx.execute(
+        f"""
+        SELECT {COLUMNS} FROM operations
+         WHERE type = ? AND status IN ('Initialized', 'Pending') AND namespace = ? ORDER BY sequence LIMIT ?""",
+        (type, namespace, limit),
+    )
+    return [OperationRow(*row) for row in rows]
+
+
+def ensure_transaction(
+    tx: Transaction, namespace: int, id: bytes, type: str, now: int, *, blockchain_id: str | None = None
+) -> bool:
+    """Make the transaction if it is new, else add what the ledger calls it. Returns whether it is new."""
+    row = tx.one("SELECT blockchain_ids FROM transactions WHERE id = ?", (id,))
+    if row is None:
+        next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM transactions")
+        tx.execute(
+            """
+            INSERT INTO transactions (sequence, id, namespace, type, created, blockchain_ids)
+            VALUES (?, ?, ?, ?, ?, ?)""",
+            (next, id, namespace, type, now, blockchain_id),
+        )
+        return True
+    if blockchain_id is not None:
+        known = {part for part in (row[0] or "").split(",") if part} | {blockchain_id.lower()}
+        tx.execute("UPDATE transactions SET blockchain_ids = ? WHERE id = ?", (",".join(sorted(known)), id))
+    return False

@@ -1,0 +1,244 @@
+"""What the ledger said, in its order; and the few pins that wait.
+
+A pin is dispatched when the aggregator's offset has passed it and it is not among the waiting: the many that go straight
+through cost one row and no update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ffd.model.errors import NotFound
+from ffd.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBatch:
+    """A ledger event that pins a batch. Ids raw, `timestamp` nanoseconds, `contexts` 32 bytes each, in their order."""
+
+    id: bytes
+    source: str
+    protocol_id: str
+    blockchain_id: str
+    timestamp: int
+    signer: str
+    action: str
+    tx: bytes
+    batch: bytes
+    batch_hash: bytes
+    payload_ref: str
+    contexts: Sequence[bytes]
+
+
+@dataclass(slots=True)
+class PinRow:
+    """One pin as the aggregator reads it."""
+
+    sequence: int
+    hash: bytes
+    position: int
+    masked: int
+    signer: str
+    tx: bytes
+    batch: bytes
+    batch_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPin:
+    """A pin that was left behind: for what cause, and the thing whose arrival ends it."""
+
+    pin: int
+    hash: bytes
+    batch: bytes
+    message: bytes | None
+    topic: str | None
+    cause: str
+    subject: str
+
+
+SEQUENCE_MAX = 2**63 - 1
+PIN = """
+    SELECT p.sequence, p.hash, p.position, p.masked, e.signer, e.tx, e.batch, e.batch_hash
+      FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent"""
+
+
+def record(tx: Transaction, namespace: int, events: Sequence[PinnedBatch], now: int) -> list[PinnedBatch]:
+    """Store ledger events and their pins, in ledger order; what was seen before changes nothing. Returns the new ones."""
+    new = [event for event in events if not _seen(tx, namespace, event)]
+    if not new:
+        return new
+    first: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM blockchainevents")
+    next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM pins")
+    for number, event in enumerate(new, first):
+        before = _pinned_before(tx, namespace, event.batch)
+        _insert_event(tx, namespace, number, event)
+        masked = int(event.payload_ref == "")
+        rows = [
+            (namespace, number, position, hash, masked, now)
+            for position, hash in enumerate(event.contexts)
+            if (position, hash) not in before
+        ]
+        tx.execute_many(
+            """
+            INSERT INTO pins (sequence, namespace, blockchainevent, position, hash, masked, created)
+            VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            [(sequence, *row) for sequence, row in enumerate(rows, next)],
+        )
+        next += len(rows)
+    return new
+
+
+def pinned_by(tx: Transaction, namespace: int, transaction: bytes, payload_ref: str) -> tuple[bytes, bytes]:
+    """The batch and the batch hash that a ledger event of this transaction pins behind this reference."""
+    row = tx.one(
+        """
+        SELECT batch, batch_hash FROM blockchainevents
+         WHERE namespace = ? AND tx = ? AND payload_ref = ? ORDER BY sequence LIMIT 1""",
+        (namespace, transaction, payload_ref),
+    )
+    if row is None:
+        raise NotFound("FFD3031", f"no ledger event of transaction {transaction.hex()} names {payload_ref[:80]}")
+    return row[0], row[1]
+
+
+def _seen(tx: Transaction, namespace: int, event: PinnedBatch) -> bool:
+    found = tx.value(
+        "SELECT 1 FROM blockchainevents WHERE namespace = ? AND source = ? AND protocol_id = ?",
+        (namespace, event.source, event.protocol_id),
+    )
+    return found is not None
+
+
+def _pinned_before(tx: Transaction, namespace: int, batch: bytes) -> set[tuple[int, bytes]]:
+    """The pins that this batch has already: of pins equal in hash, batch and position the first one counts."""
+    rows = tx.execute(
+        """
+        SELECT p.position, p.hash FROM blockchainevents e JOIN pins p ON p.blockchainevent = e.sequence
+         WHERE e.namespace = ? AND e.batch = ?""",
+        (namespace, batch),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+def _insert_event(tx: Transaction, namespace: int, number: int, event: PinnedBatch) -> None:
+    tx.execute(
+        """
+        INSERT INTO blockchainevents (sequence, id, namespace, source, name, protocol_id, blockchain_id, timestamp,
+                                      signer, action, tx, batch, batch_hash, payload_ref)
+        VALUES (?, ?, ?, ?, 'BatchPin', ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            number, event.id, namespace, event.source, event.protocol_id, event.blockchain_id, event.timestamp,
+            event.signer, event.action, event.tx, event.batch, event.batch_hash, event.payload_ref,
+        ),
+    )  # fmt: skip
+
+
+def after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> list[PinRow]:
+    """The pins past `offset` in ledger order: some `limit`, and then all that the last ledger event has."""
+    page = _between(tx, namespace, offset, None, limit)
+    if len(page) == limit:
+        page += _between(tx, namespace, page[-1].sequence, _last_of_event(tx, page[-1].sequence), limit * 100)
+    return page
+
+
+def _between(tx: Transaction, namespace: int, offset: int, last: int | None, limit: int) -> list[PinRow]:
+    rows = tx.execute(
+        f"{PIN} WHERE p.sequence > ? AND p.sequence <= ? AND p.namespace = ? ORDER BY p.sequence LIMIT ?",
+        (offset, SEQUENCE_MAX if last is None else last, namespace, limit),
+    )
+    return [PinRow(*row) for row in rows]
+
+
+def _last_of_event(tx: Transaction, sequence: int) -> int:
+    found: int = tx.value(
+        """
+        SELECT max(sequence) FROM pins
+         WHERE blockchainevent = (SELECT blockchainevent FROM pins WHERE sequence = ?)""",
+        (sequence,),
+    )
+    return found
+
+
+def leave_waiting(tx: Transaction, namespace: int, pins: Sequence[WaitingPin], now: int) -> None:
+    """Leave pins behind, or note a new cause for those that are; since when stays."""
+    tx.execute_many(
+        """
+        INSERT INTO waiting_pins (pin, namespace, hash, batch, message, topic, cause, subject, since)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (pin) DO UPDATE
+           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause, subject = excluded.subject""",
+        [(p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, now) for p in pins],
+    )
+
+
+def release(tx: Transaction, pins: Sequence[int]) -> None:
+    """These pins wait no longer: they are dispatched."""
+    tx.execute_many("DELETE FROM waiting_pins WHERE pin = ?", [(pin,) for pin in pins])
+
+
+def any_waiting(tx: Transaction, namespace: int) -> bool:
+    """Does any pin of the namespace wait?"""
+    return tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? LIMIT 1", (namespace,)) is not None
+
+
+def first_waiting(tx: Transaction, namespace: int, context: bytes) -> int | None:
+    """The lowest pin that waits on a context: it blocks all later ones."""
+    found: int | None = tx.value(
+        "SELECT min(pin) FROM waiting_pins WHERE namespace = ? AND hash = ?", (namespace, context)
+    )
+    return found
+
+
+def waiting_of_batch(tx: Transaction, namespace: int, batch: bytes) -> list[PinRow]:
+    """The waiting pins of a batch, in ledger order."""
+    rows = tx.execute(
+        f"""
+        {PIN} JOIN waiting_pins w ON w.pin = p.sequence
+         WHERE w.namespace = ? AND w.batch = ? ORDER BY p.sequence""",
+        (namespace, batch),
+    )
+    return [PinRow(*row) for row in rows]
+
+
+def batch_of(tx: Transaction, pin: int) -> bytes:
+    """The batch of a waiting pin."""
+    found: bytes = tx.value("SELECT batch FROM waiting_pins WHERE pin = ?", (pin,))
+    return found
+
+
+def is_waiting(tx: Transaction, pin: int) -> bool:
+    """Does this pin wait?"""
+    return tx.value("SELECT 1 FROM waiting_pins WHERE pin = ?", (pin,)) is not None
+
+
+def batches_waiting_for(tx: Transaction, namespace: int, cause: str, subject: str) -> list[bytes]:
+    """The batches whose pins wait for `subject`, by their first pin."""
+    rows = tx.execute(
+        """
+        SELECT batch, min(pin) FROM waiting_pins
+         WHERE namespace = ? AND cause = ? AND subject = ? GROUP BY batch ORDER BY 2""",
+        (namespace, cause, subject),
+    )
+    return [row[0] for row in rows]
+
+
+def rewind(tx: Transaction, namespace: int, batch: bytes) -> None:
+    """Ask the aggregator to look at a batch again. Written with the arrival that it waited for."""
+    if tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? AND batch = ? LIMIT 1", (namespace, batch)) is None:
+        return
+    next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM rewinds")
+    tx.execute("INSERT INTO rewinds (sequence, namespace, batch) VALUES (?, ?, ?)", (next, namespace, batch))
+    tx.ring("pins")
+
+
+def take_rewinds(tx: Transaction, namespace: int, *, limit: int) -> list[bytes]:
+    """The batches to look at again, oldest wish first; they are taken."""
+    rows = list(
+        tx.execute(
+            "SELECT sequence, batch FROM rewinds WHERE namespace = ? ORDER BY sequence LIMIT ?", (namespace, limit)
+        )
+    )
+    tx.execute_many("DELETE FROM rewinds WHERE sequence = ?", [(row[0],) for row in rows])
+    return list(dict.fromkeys(row[1] for row in rows))

@@ -1,0 +1,241 @@
+-- ids are 16 bytes (UUIDv7 when ours, so that inserts stay at the right edge of an index), hashes 32 bytes,
+-- times nanoseconds since 1970 UTC. A sequence is given inside the transaction that inserts the row, never by
+-- AUTOINCREMENT, which burns numbers.
+
+-- What this node is told to be part of. The rows are made from the configuration and never leave.
+CREATE TABLE namespaces (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    network_name TEXT NOT NULL,
+    created      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE identities (
+    id           BLOB PRIMARY KEY,
+    namespace    INTEGER NOT NULL REFERENCES namespaces (id),
+    did          TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    parent       BLOB,
+    name         TEXT NOT NULL,
+    description  TEXT,
+    profile      TEXT,
+    claim        BLOB,
+    verification BLOB,
+    "update"     BLOB,
+    created      INTEGER NOT NULL,
+    updated      INTEGER,
+    UNIQUE (namespace, did),
+    UNIQUE (namespace, type, name)
+) STRICT;
+
+CREATE TABLE verifiers (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    identity  BLOB NOT NULL REFERENCES identities (id),
+    type      TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (namespace, type, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transactions (
+    sequence        INTEGER PRIMARY KEY,
+    id              BLOB NOT NULL UNIQUE,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    type            TEXT NOT NULL,
+    created         INTEGER NOT NULL,
+    idempotency_key TEXT,
+    blockchain_ids  TEXT
+) STRICT;
+
+CREATE TABLE batches (
+    sequence     INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
+    namespace    INTEGER NOT NULL REFERENCES namespaces (id),
+    type         TEXT NOT NULL,
+    node         BLOB,
+    group_hash   BLOB,
+    author       TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    created      INTEGER NOT NULL,
+    hash         BLOB NOT NULL,
+    manifest     TEXT NOT NULL,
+    tx           BLOB NOT NULL,
+    tx_type      TEXT NOT NULL,
+    sealed       INTEGER NOT NULL,   -- 1 when this node made it
+    payload_hash BLOB,               -- of the bytes that went to shared storage, when this node made them
+    payload_ref  TEXT,
+    sent         INTEGER,            -- when the ledger took its pin from us
+    confirmed    INTEGER,            -- when its payload was read from outside and verified here
+    UNIQUE (namespace, id)
+) STRICT;
+
+-- The few batches on their way out: what a restart has to finish.
+CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL;
+
+CREATE TABLE messages (
+    sequence        INTEGER PRIMARY KEY,
+    id              BLOB NOT NULL,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    header          TEXT NOT NULL,   -- the text that was hashed; the columns for filters are computed from it
+    hash            BLOB NOT NULL,
+    data            TEXT NOT NULL,   -- the references, as hashed into header.datahash
+    size            INTEGER NOT NULL,
+    state           TEXT NOT NULL,   -- ready, pending, confirmed, rejected, cancelled; 'sent' is said by the batch
+    batch           INTEGER REFERENCES batches (sequence),
+    pins            TEXT,
+    confirmed       INTEGER,
+    reject_reason   TEXT,
+    idempotency_key TEXT,
+    UNIQUE (namespace, id)
+) STRICT;
+
+CREATE UNIQUE INDEX messages_idempotency ON messages (namespace, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE data (
+    sequence         INTEGER PRIMARY KEY,
+    id               BLOB NOT NULL,
+    namespace        INTEGER NOT NULL REFERENCES namespaces (id),
+    validator        TEXT NOT NULL,
+    hash             BLOB NOT NULL,
+    created          INTEGER NOT NULL,
+    datatype_name    TEXT,
+    datatype_version TEXT,
+    value            TEXT,           -- the sender's own text, canonical; never parsed and written again
+    public           TEXT,
+    blob             TEXT,           -- the blob reference as JSON
+    UNIQUE (namespace, id)
+) STRICT;
+
+CREATE TABLE message_data (
+    message  INTEGER NOT NULL REFERENCES messages (sequence),
+    position INTEGER NOT NULL,
+    data     INTEGER NOT NULL REFERENCES data (sequence),
+    PRIMARY KEY (message, position)
+) STRICT, WITHOUT ROWID;
+
+-- What the ledger said, in its order: one row for each event, whatever it holds.
+CREATE TABLE blockchainevents (
+    sequence      INTEGER PRIMARY KEY,
+    id            BLOB NOT NULL UNIQUE,
+    namespace     INTEGER NOT NULL REFERENCES namespaces (id),
+    source        TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    protocol_id   TEXT NOT NULL,
+    blockchain_id TEXT NOT NULL,
+    timestamp     INTEGER NOT NULL,
+    signer        TEXT NOT NULL,
+    action        TEXT NOT NULL,
+    tx            BLOB NOT NULL,
+    batch         BLOB NOT NULL,
+    batch_hash    BLOB NOT NULL,
+    payload_ref   TEXT NOT NULL,
+    UNIQUE (namespace, source, protocol_id)
+) STRICT;
+
+CREATE INDEX blockchainevents_batch ON blockchainevents (namespace, batch);
+CREATE INDEX blockchainevents_tx ON blockchainevents (tx);
+
+-- One row for each context of each pinned batch, in ledger order. A pin is dispatched when the aggregator's offset has
+-- passed it and it is not left among the waiting.
+CREATE TABLE pins (
+    sequence        INTEGER PRIMARY KEY,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    blockchainevent INTEGER NOT NULL REFERENCES blockchainevents (sequence),
+    position        INTEGER NOT NULL,
+    hash            BLOB NOT NULL,
+    masked          INTEGER NOT NULL,
+    created         INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX pins_event ON pins (blockchainevent);
+
+-- Pins that the aggregator left behind, and why: the few, so that the many need no update.
+CREATE TABLE waiting_pins (
+    pin       INTEGER PRIMARY KEY REFERENCES pins (sequence),
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    batch     BLOB NOT NULL,
+    message   BLOB,
+    topic     TEXT,
+    cause     TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX waiting_pins_context ON waiting_pins (namespace, hash, pin);
+CREATE INDEX waiting_pins_batch ON waiting_pins (namespace, batch);
+CREATE INDEX waiting_pins_subject ON waiting_pins (namespace, cause, subject);
+
+-- Batches to look at again, because what they waited for has come. Written with the arrival, so that no crash forgets.
+CREATE TABLE rewinds (
+    sequence  INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    batch     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    sequence   INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE,
+    namespace  INTEGER NOT NULL REFERENCES namespaces (id),
+    type       TEXT NOT NULL,
+    reference  BLOB NOT NULL,
+    correlator BLOB,
+    tx         BLOB,
+    topic      TEXT,
+    created    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX events_reference ON events (reference);
+
+CREATE TABLE subscriptions (
+    sequence  INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL UNIQUE,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    name      TEXT NOT NULL,
+    transport TEXT NOT NULL,
+    filter    TEXT NOT NULL,
+    options   TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    updated   INTEGER,
+    UNIQUE (namespace, name)
+) STRICT;
+
+CREATE TABLE offsets (
+    type    TEXT NOT NULL,           -- batch, ledger, aggregator, subscription
+    name    TEXT NOT NULL,
+    current INTEGER NOT NULL,
+    PRIMARY KEY (type, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cursors (
+    ledger   TEXT PRIMARY KEY,
+    position TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE operations (
+    sequence  INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL UNIQUE,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    tx        BLOB NOT NULL,
+    type      TEXT NOT NULL,
+    status    TEXT NOT NULL,
+    plugin    TEXT NOT NULL,
+    input     TEXT,
+    output    TEXT,
+    error     TEXT,
+    created   INTEGER NOT NULL,
+    updated   INTEGER NOT NULL,
+    retry     BLOB
+) STRICT;
+
+CREATE INDEX operations_tx ON operations (tx);
+CREATE INDEX operations_unfinished ON operations (type, sequence) WHERE status IN ('Initialized', 'Pending');
+
+-- Who leads a role, and for the how-manieth time: a write of a deposed leader carries an old epoch and is refused.
+CREATE TABLE leaders (
+    role    TEXT PRIMARY KEY,
+    epoch   INTEGER NOT NULL,
+    process TEXT NOT NULL,
+    since   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

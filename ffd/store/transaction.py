@@ -1,0 +1,46 @@
+"""What a unit of work is given: statements inside one transaction, and bells to ring once it is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apsw
+
+Row = tuple[Any, ...]
+Values = Sequence[Any]
+
+
+class Transaction:
+    """One transaction on one connection. Statements use `?` and are portable between SQLite and PostgreSQL."""
+
+    __slots__ = ("_connection", "rings")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.rings: set[str] = set()
+
+    def execute(self, statement: str, values: Values = ()) -> Iterator[Row]:
+        """Run one statement; the rows are read as they are asked for, before the unit returns."""
+        return self._connection.execute(statement, values)
+
+    def execute_many(self, statement: str, rows: Iterable[Values]) -> None:
+        """Run one statement for every row of values."""
+        self._connection.executemany(statement, rows)
+
+    def one(self, statement: str, values: Values = ()) -> Row | None:
+        """The first row, or none."""
+        return next(self._connection.execute(statement, values), None)
+
+    def value(self, statement: str, values: Values = ()) -> Any:
+        """The first column of the first row; None when there is no row."""
+        row = next(self._connection.execute(statement, values), None)
+        return None if row is None else row[0]
+
+    def changes(self) -> int:
+        """How many rows the last statement changed."""
+        return self._connection.changes()
+
+    def ring(self, *bells: str) -> None:
+        """Ring these bells when the transaction is on disk; never if it is not."""
+        self.rings.update(bells)

@@ -1,0 +1,270 @@
+"""The one seam to the world: clock, randomness and ids, databases, files, locks and listeners.
+
+Everything in ffd that would differ between a real node and a simulated one goes through a `World`. Production uses
+`RealWorld`; a simulation subclasses `World` with a seeded clock, a database that runs in line and may lose power at any
+operation, and files that forget what was not synced. A lint rule keeps `time`, `random`, `uuid`, `os.urandom`, sockets
+and `open` out of every other module of ffd.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import apsw
+import apsw.aio
+import trio
+
+from ffd.model.errors import Conflict, Full, Invalid
+
+T = TypeVar("T")
+
+RANDOM_POOL_BYTES = 4096
+SOCKET_PATH_MAX = 107  # sun_path, less its NUL: unix(7)
+PRIVATE_DIRECTORY_MODE = 0o700
+OPEN_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+OPEN_READ_ONLY = apsw.SQLITE_OPEN_READONLY
+
+
+class Database(Protocol):
+    """One connection to one SQLite file, and the single place where its work runs."""
+
+    connection: apsw.Connection
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """Run the plain function `work` whole, in one hop; inside it the connection is synchronous."""
+
+    async def aclose(self) -> None:
+        """Close the connection and end its thread. A database left open keeps the process alive."""
+
+
+class Lock(Protocol):
+    """A held OS lock; it ends with the process, at once, with no clock involved."""
+
+    def release(self) -> None: ...
+
+
+class World(ABC):
+    """What a node may ask of its surroundings."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._pool_used = 0
+        self._id_ms = 0
+        self._id_count = 0
+
+    @abstractmethod
+    def now(self) -> int:
+        """Wall clock in nanoseconds since 1970, UTC. It is shown and recorded; no order or lease depends on it."""
+
+    @abstractmethod
+    def entropy(self, size: int) -> bytes:
+        """`size` bytes fit for keys."""
+
+    @abstractmethod
+    async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
+        """A connection with its own worker. Raises apsw.CantOpenError and its kin."""
+
+    @abstractmethod
+    def connect(self, path: Path) -> apsw.Connection:
+        """A read-only connection used in the event loop, for indexed reads as short as a checkpoint."""
+
+    @abstractmethod
+    async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
+        """The content of `path`, at most `bytes_max` bytes. Raises FileNotFoundError, Full beyond the limit."""
+
+    @abstractmethod
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        """Put `content` at `path`: whole, under its name and on disk when this returns, or not at all."""
+
+    @abstractmethod
+    def make_directory(self, path: Path) -> None:
+        """`path` exists and is private to this user when this returns."""
+
+    @abstractmethod
+    def disk_free(self, path: Path) -> int:
+        """Bytes that this user may still write on the file system of `path`."""
+
+    @abstractmethod
+    def try_lock(self, path: Path) -> Lock | None:
+        """Take the lock at `path` if nobody holds it."""
+
+    @abstractmethod
+    async def listen_unix(self, path: Path, *, mode: int) -> trio.SocketListener:
+        """Listen at `path`. Raises Conflict when something alive listens there already."""
+
+    def new_id(self) -> bytes:
+        """A fresh UUIDv7 (RFC 9562, method 1: a counter inside the millisecond), greater than every one before it.
+
+        Time-ordered ids keep index inserts at the right edge of the tree; the clock may step back, the ids do not.
+        """
+        ms = self.now() // 1_000_000
+        if ms > self._id_ms:
+            self._id_ms, self._id_count = ms, 0
+        else:
+            self._id_count += 1
+            if self._id_count > 0xFFF:
+                self._id_ms, self._id_count = self._id_ms + 1, 0
+        tail = int.from_bytes(self._random(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+        return (self._id_ms << 80 | 0x7 << 76 | self._id_count << 64 | 0x2 << 62 | tail).to_bytes(16, "big")
+
+    def _random(self, size: int) -> bytes:
+        used = self._pool_used
+        if used + size > len(self._pool):
+            self._pool, used = self.entropy(RANDOM_POOL_BYTES), 0
+        self._pool_used = used + size
+        return self._pool[used : used + size]
+
+
+class ThreadDatabase:
+    """A database on apsw's own worker thread: one hop in, one hop back."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection: apsw.Connection = connection
+        self._async: Any = connection
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        result: T = await self._async.async_run(work, *args)
+        return result
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._async.aclose()
+
+
+class FileLock:
+    """flock(2) on an open file; the kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class RealWorld(World):
+    """The machine as it is."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def entropy(self, size: int) -> bytes:
+        return os.urandom(size)
+
+    async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
+        # The automatic choice asks sniffio; being explicit costs nothing and cannot guess wrong.
+        apsw.async_controller.set(apsw.aio.Trio)  # type: ignore[arg-type]  # the stub wants an instance, apsw the class
+        connection = await apsw.Connection.as_async(str(path), flags=OPEN_READ_ONLY if read_only else OPEN_READ_WRITE)
+        return ThreadDatabase(connection)
+
+    def connect(self, path: Path) -> apsw.Connection:
+        return apsw.Connection(str(path), flags=OPEN_READ_ONLY)
+
+    async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
+        return await trio.to_thread.run_sync(_read_bounded, path, bytes_max)
+
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        # Not abandoned on cancel: a half-made file would be found by nobody, and the caller wants to know.
+        await trio.to_thread.run_sync(_write_durably, path, content, mode, self.entropy(8).hex())
+
+    def make_directory(self, path: Path) -> None:
+        path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+
+    def disk_free(self, path: Path) -> int:
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
+    def try_lock(self, path: Path) -> Lock | None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return FileLock(descriptor)
+
+    async def listen_unix(self, path: Path, *, mode: int) -> trio.SocketListener:
+        _check_socket_path(path)
+        await _clear_stale_socket(path)
+        listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # umask rather than chmod: there is no moment at which others could connect.
+            before = os.umask(0o777 & ~mode)
+            try:
+                await listening.bind(str(path))
+            finally:
+                os.umask(before)
+            listening.listen(128)
+        except BaseException:
+            listening.close()
+            raise
+        return trio.SocketListener(listening)
+
+
+def _read_bounded(path: Path, bytes_max: int) -> bytes:
+    # O_NOFOLLOW: a planted link must not lead out of the directory that the caller chose.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes: it is not something this node may read whole")
+    return content
+
+
+def _write_durably(path: Path, content: bytes, mode: int, nonce: str) -> None:
+    temporary = path.with_name(f".{path.name}.{nonce}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in `path` durable: a file that was synced can still lose its name without this."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_socket_path(path: Path) -> None:
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_MAX:
+        raise Invalid(
+            "FFD1101", f"socket path {path} has {size} bytes, at most {SOCKET_PATH_MAX} fit: choose a shorter one"
+        )
+
+
+async def _clear_stale_socket(path: Path) -> None:
+    """Remove what a killed ffd left at `path`; refuse to touch anything alive, or anything that is no socket."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise Conflict("FFD1102", f"{path} exists and is not a socket: remove it or choose another socket path")
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            await probe.connect(str(path))
+        except OSError as error:
+            if error.errno not in (errno.ECONNREFUSED, errno.ENOENT):
+                raise
+        else:
+            raise Conflict("FFD1103", f"another daemon already listens on {path}: stop it, or give --socket PATH")
+    path.unlink(missing_ok=True)
