@@ -1,0 +1,101 @@
+"""What every handler is given: the node's parts, and what the node knows of itself beyond its rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ffd.delivery.confirmations import Confirmations
+from ffd.delivery.subscriptions import Subscriptions
+from ffd.model.errors import NotFound
+from ffd.model.namespace import Namespace
+from ffd.outbound.accept import Acceptor
+from ffd.store import Store
+from ffd.world import World
+
+DEFAULT_NAMESPACE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How large one request may be, and how long it may take; `request_s` when it does not say."""
+
+    request_bytes_max: int = 8 * 1024 * 1024
+    request_s: float = 120
+    request_max_s: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """This process: `started` in nanoseconds since 1970, `socket` its path, `memory` in bytes by what it is of."""
+
+    pid: int
+    started: int
+    uptime_s: float
+    socket: str
+    memory: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFacts:
+    """One role of this process: `state` is a word (leading, standing by, failing), `since` in nanoseconds.
+
+    `epoch` is None while somebody else leads; `error` is the latest failure, until the role runs again.
+    """
+
+    name: str
+    state: str
+    since: int
+    epoch: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFacts:
+    """One plugin in use: its name in the configuration, what it is, and what it says of itself; `error` if it is away."""
+
+    name: str
+    plugin: str
+    detail: Mapping[str, str | int] = field(default_factory=dict)
+    error: str = ""
+
+
+class NodeStatus(Protocol):
+    """What only the node's wiring knows. Nothing here waits for long or raises: a plugin that is away says so."""
+
+    def process(self) -> ProcessFacts:
+        """This process, now."""
+
+    def roles(self) -> Sequence[RoleFacts]:
+        """The roles that this process leads, stands by for, or cannot run."""
+
+    def unready(self) -> Sequence[str]:
+        """Why the node is not ready, a sentence each; empty when it is."""
+
+    async def ledger(self, namespace: str) -> PluginFacts:
+        """The ledger of a namespace."""
+
+    async def storage(self, namespace: str) -> PluginFacts:
+        """The shared storage of a namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts that handlers work with; mappings are by the local name of the namespace."""
+
+    world: World
+    store: Store
+    namespaces: Mapping[str, Namespace]
+    acceptors: Mapping[str, Acceptor]
+    subscriptions: Subscriptions
+    confirmations: Confirmations
+    status: NodeStatus
+    limits: RequestLimits = RequestLimits()
+    default_namespace: str = DEFAULT_NAMESPACE
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    def namespace(self, name: str) -> Namespace:
+        """The namespace of that local name. Raises NotFound FF10436."""
+        found = self.namespaces.get(name)
+        if found is None:
+            raise NotFound("FF10436", f"Unknown namespace '{name[:80]}': see GET /api/v1/namespaces")
+        return found
