@@ -51,7 +51,7 @@ class RoleFacts:
 
 @dataclass(frozen=True, slots=True)
 class PluginFacts:
-    """One plugin in use: its name in the configuration, what it is, and what it says of itself; `error` if it is away."""
+    """One plugin in use: its name in the configuration, what it is, what it says of itself; `error` when it is away."""
 
     name: str
     plugin: str
