@@ -53,7 +53,7 @@ class Client:
         status, body = self._answer("GET", "/readyz")
         if status not in (200, 503):
             raise refusal(status, body)
-        return status == 200, body
+        return status == 200, body.rstrip(b"\n")
 
     def broadcast(self, message: bytes, *, confirm_s: float | None = None) -> bytes:
         """Send a broadcast; with `confirm_s` wait that many seconds for its confirmation."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ffctl.failure import PIPE_CLOSED, usage
-from ffctl.plain import compact, decode, harmless, lookup, text_of, visible, yaml
+from ffctl.plain import decode, harmless, lookup, text_of, visible, yaml
 from ffctl.settings import Settings
 
 Cell = str | Callable[[Any], Any]
@@ -212,9 +212,9 @@ def _flat(value: Any, path: str) -> Iterable[tuple[str, str]]:
         for place, item in enumerate(value):
             yield from _flat(item, f"{path}.{place}")
     else:
-        yield path, ", ".join(map(text_of, value)) if isinstance(value, list) else compact_text(value)
+        yield path, ", ".join(map(text_of, value)) if isinstance(value, list) and value else _word(value)
 
 
-def compact_text(value: Any) -> str:
+def _word(value: Any) -> str:
     """A value of a field: `-` for none."""
-    return "-" if value is None else value if isinstance(value, str) else compact(value)
+    return text_of(value) if value or value is False else "-"

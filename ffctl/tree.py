@@ -1,12 +1,13 @@
 """The command tree on Typer's insides, all in this one file: Typer is pinned to a minor version for it.
 
 Three things Typer does not do by itself. A group loads a command's module when the command is wanted, so that
-`ffctl msg show` imports one. Every command gets the common options (`-o`, `--socket` and so on). And plain texts and numbers are
+`ffctl msg show` imports one. Every command gets the common options, like `-o`. And plain texts and numbers are
 not checked through pydantic, whose import would cost more than the whole rest of a start.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, ClassVar, cast
 
@@ -79,7 +80,8 @@ def _furnish(command: Command) -> None:
     """Give a command, and those below it, the common options and cheap checks."""
     command.context_settings = {**HELP, **command.context_settings}
     command.params = [*command.params, *_common()]
-    for param in command.params:
+    context = command.context_class(command, **command.context_settings)
+    for param in command.get_params(context):  # with --help, which is made here
         _cheapen(param)
     if isinstance(command, TyperGroup):
         for below in command.commands.values():
@@ -153,6 +155,7 @@ def _options(
     """The common options: never called, only read by `_common`."""
 
 
+@cache
 def _common() -> list[Parameter]:
     shelf = typer.Typer(add_completion=False)
     shelf.command()(_options)
@@ -184,6 +187,8 @@ def _cheapen(param: Any) -> None:
         check = _text
     elif descriptor.annotation == list[str]:
         check = _texts
+    elif descriptor.annotation is bool:
+        check = bool
     elif descriptor.annotation is int:
         check = _whole_number(param.min, param.max)
     if check:

@@ -68,7 +68,7 @@ def tail(
             max=65535,
             metavar="N",
             show_default=False,
-            help=f"Events in flight beyond the one that waits for its ack, for a new subscription. [default: {READAHEAD}]",
+            help=f"Events in flight beyond the one that waits for its ack, when made here. [default: {READAHEAD}]",
         ),
     ] = None,
 ) -> None:
