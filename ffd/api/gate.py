@@ -52,6 +52,7 @@ class Gate(trio.abc.HalfCloseableStream):
         self._answer = answer
         self._buffer = bytearray()
         self._first = b""
+        self._pending = b""
         self._body: Body | None = None
         self._held = 0
         self._waited_s = 0.0
@@ -133,15 +134,24 @@ class Gate(trio.abc.HalfCloseableStream):
         return first
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send in order; an answer's head waits for the first piece of its body, or its end, to go in one write."""
         async with self._writing:
             if self._closed:
                 raise trio.BrokenResourceError("the gate is closed")
-            self._answering = self._answering or bytes(data[:10]) != b"HTTP/1.1 1"  # a 100 is no answer yet
-            with trio.move_on_after(self._limits.send_timeout_s) as late:
-                await self._stream.send_all(data)
-        if late.cancelled_caught:
-            await trio.aclose_forcefully(self._stream)
-            raise trio.BrokenResourceError("the client does not read its answer")
+            whole = self._pending + data
+            self._pending = b""
+            if bytes(data[:9]) == b"HTTP/1.1 " and data[9:10] != b"1":  # Hypercorn always sends something behind it
+                self._pending = whole
+            elif whole:
+                await self._send(whole)
+
+    async def _send(self, data: bytes) -> None:
+        self._answering = self._answering or not data.startswith(b"HTTP/1.1 1")  # a 100 is no answer yet
+        with trio.move_on_after(self._limits.send_timeout_s):
+            await self._stream.send_all(data)
+            return
+        await trio.aclose_forcefully(self._stream)
+        raise trio.BrokenResourceError("the client does not read its answer")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()

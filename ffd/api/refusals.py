@@ -54,8 +54,9 @@ _CODES: Mapping[int, str] = {
     431: HEAD_TOO_LARGE,
     500: f"FF10225 FF10269 FF10277 {UNKNOWN}",
     501: TRANSFER_CODING,
-    503: f"{CONNECTIONS} {BODIES}",
+    503: f"{CONNECTIONS} {BODIES} FFD3004",
     505: HTTP_VERSION,
+    507: "FFD3002 FFD3003 FFD4018 FFD4105",  # no room, or no writing, on the disk
 }
 STATUSES: Mapping[str, int] = {code: status for status, codes in _CODES.items() for code in codes.split()}
 """The status bound to a code, whatever the class of the refusal that carries it."""

@@ -18,6 +18,7 @@ STATUSES = {
     "there already": (Conflict("FFD2999", "x"), 409),
     "a limit": (Full("FFD2999", "x"), 429),
     "a limit of size": (Full("FFD2007", "x"), 413),
+    "a full disk": (Full("FFD3002", "x"), 507),
     "somebody is away": (Away("FFD2999", "x"), 503),
     "our own rows": (Broken("FFD2999", "x"), 500),
     "a key that was used": (Conflict("FF10430", "x"), 409),
