@@ -109,7 +109,7 @@ def _content(text: str | None) -> str:
     if text != "-" and not text.startswith("@"):
         return text
     fd = _open(text)
-    raw = b""
+    raw = bytearray()
     while block := os.read(fd, 1 << 20):
         raw += block
         if len(raw) > READ_BYTES_MAX:

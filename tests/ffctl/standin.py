@@ -50,6 +50,7 @@ class Node:
     starts: list[Row] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
+    readers: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def broadcast(self, message: Row, *, confirm: bool = True) -> Row:
@@ -98,6 +99,11 @@ class Node:
         self.rows["subscriptions"].append(row)
         self.offsets[row["name"]] = int(options["firstEvent"])
         return 201, row
+
+    def until_nobody_reads(self) -> None:
+        """Wait until every connection is over and its offset is kept."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: not self.readers, 10)
 
     def place(self, first: str) -> int:
         return -1 if first == "oldest" else len(self.rows["events"]) - 1 if first == "newest" else int(first)
@@ -242,6 +248,14 @@ class Socket:
         self.open = True
 
     def run(self) -> None:
+        try:
+            self.serve()
+        except OSError:
+            pass  # the client is gone
+        finally:
+            self.end()
+
+    def serve(self) -> None:
         self.ws.receive_data(self.head)
         headers = [(b"X-FFD", self.node.header.encode())] if self.node.header else []
         parts: list[str] = []
@@ -255,16 +269,17 @@ class Socket:
                         self.take(json.loads("".join(parts)))
                         parts.clear()
                 elif isinstance(event, CloseConnection):
-                    self.put(event.response())
-                    return self.end()
+                    return self.put(event.response())
             data = self.sock.recv(1 << 16)
             if not data or not self.open:
-                return self.end()
+                return None
             self.ws.receive_data(data)
 
     def end(self) -> None:
-        self.open = False
-        self.acked.set()
+        with self.node.changed:
+            self.open = False
+            self.acked.set()
+            self.node.changed.notify_all()
         self.sock.close()
 
     def put(self, event: Any) -> None:
@@ -289,6 +304,8 @@ class Socket:
             self.acked.set()
         elif frame["type"] == "start":
             self.node.starts.append(frame)
+            with self.node.changed:
+                self.node.readers += 1
             threading.Thread(target=self.deliver, args=(frame,), daemon=True).start()
 
     def deliver(self, start: Row) -> None:
@@ -296,6 +313,15 @@ class Socket:
         options = start.get("options", {})
         offset = node.offsets[name] if name else node.place(options.get("firstEvent", "newest"))
         topic = re.compile(start.get("filter", {}).get("topic", ""))
+        try:
+            self.deliver_from(offset, name, topic)
+        finally:
+            with node.changed:
+                node.readers -= 1
+                node.changed.notify_all()
+
+    def deliver_from(self, offset: int, name: str, topic: re.Pattern[str]) -> None:
+        node = self.node
         number = 0
         while self.open:
             with node.changed:
@@ -315,7 +341,7 @@ class Socket:
                 except (OSError, LocalProtocolError):
                     return  # the reader is gone
                 self.acked.wait(20)
-                if not self.open:
+                if not self.node.acks or self.node.acks[-1] != uid(4 * 10**6 + number):
                     return
             if name:
                 node.offsets[name] = offset

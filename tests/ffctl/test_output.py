@@ -67,6 +67,7 @@ def printed(node: Node, here: Ffctl, _some_of_everything: None) -> Callable[[lis
     offsets = dict(node.offsets)
 
     def output(words: list[str], shape: str) -> str:
+        node.until_nobody_reads()
         node.rows.update(json.loads(kept))
         node.offsets.update(offsets)
         done = here(*words, "-o", shape)
