@@ -11,11 +11,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import socket
 import stat
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -87,7 +88,7 @@ class World(ABC):
 
     @abstractmethod
     def make_directory(self, path: Path) -> None:
-        """`path` exists and is private to this user when this returns."""
+        """`path` exists when this returns, and no stranger can change what is in it. Raises Invalid."""
 
     @abstractmethod
     def disk_free(self, path: Path) -> int:
@@ -98,8 +99,16 @@ class World(ABC):
         """Take the lock at `path` if nobody holds it."""
 
     @abstractmethod
-    async def listen_unix(self, path: Path, *, mode: int) -> trio.SocketListener:
+    def remove_file(self, path: Path) -> None:
+        """`path` is gone when this returns, whether or not it was there."""
+
+    @abstractmethod
+    async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         """Listen at `path`. Raises Conflict when something alive listens there already."""
+
+    @abstractmethod
+    def inherited_listeners(self) -> list[trio.SocketListener]:
+        """The listening sockets that a service manager opened for this process (sd_listen_fds(3))."""
 
     def new_id(self) -> bytes:
         """A fresh UUIDv7 (RFC 9562, method 1: a counter inside the millisecond), greater than every one before it.
@@ -151,7 +160,11 @@ class FileLock:
 
 
 class RealWorld(World):
-    """The machine as it is."""
+    """The machine as it is; `inherited` are the descriptors of listening sockets that were handed to the process."""
+
+    def __init__(self, inherited: Sequence[int] = ()) -> None:
+        super().__init__()
+        self._inherited = inherited
 
     def now(self) -> int:
         return time.time_ns()
@@ -177,6 +190,11 @@ class RealWorld(World):
 
     def make_directory(self, path: Path) -> None:
         path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        found = path.stat()
+        if found.st_uid not in (os.getuid(), 0) or (found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX):
+            raise Invalid(
+                "FFD1104", f"folder {path} can be changed by other users: remove it, or choose another place for it"
+            )
 
     def disk_free(self, path: Path) -> int:
         found = os.statvfs(path)
@@ -191,7 +209,16 @@ class RealWorld(World):
             return None
         return FileLock(descriptor)
 
-    async def listen_unix(self, path: Path, *, mode: int) -> trio.SocketListener:
+    def remove_file(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    def inherited_listeners(self) -> list[trio.SocketListener]:
+        return [
+            trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor)))
+            for descriptor in self._inherited
+        ]
+
+    async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         _check_socket_path(path)
         await _clear_stale_socket(path)
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -202,6 +229,8 @@ class RealWorld(World):
                 await listening.bind(str(path))
             finally:
                 os.umask(before)
+            if group:
+                shutil.chown(path, group=group)
             listening.listen(128)
         except BaseException:
             listening.close()

@@ -87,11 +87,13 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
 
     from ffd.daemon.host import EXIT_CUT, run_hosted
     from ffd.daemon.node import run_node
+    from ffd.daemon.notify import listen_fds
     from ffd.world import RealWorld
 
     start_logs(config.log, sys.stderr, os.environ)
     os.umask(0o077)  # what a node writes is for its own user
-    node = partial(run_node, config, RealWorld())
+    inherited = [descriptor for _, descriptor in listen_fds(os.environ, pid=os.getpid())]
+    node = partial(run_node, config, RealWorld(inherited))
     try:
         drained = trio.run(run_hosted, node, config, partial(_load, arguments), os.environ)
     except BaseExceptionGroup as group:

@@ -16,7 +16,7 @@ from ffd.daemon.settings import Described, EnvText
 from ffd.model.errors import Invalid
 from ffd.model.names import check_name
 
-ROLES = ("sequencer", "intake", "aggregator", "dispatcher")
+ROLES = ("sequencer", "intake", "aggregator")
 """What a process may be restricted to with `roles`, so that several can share a node's work."""
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "FFD_SOCKET": ("socket", "path"), "--socket": ("socket", "path"),

@@ -98,6 +98,7 @@ class Dispatcher:
         self._changed = trio.Event()
         self._advanced = trio.Event()
         self._batches: dict[str, list[str]] = {}
+        self._revoked_batches: set[str] = set()
         self._refusals = 0
         self._delay_s = 0.0
         self._delivered = 0
@@ -131,6 +132,7 @@ class Dispatcher:
         first = (self._batches.get(id) or [id])[0]
         if self._window.nack(first) is None:
             return False
+        self._revoked_batches = set(self._batches)
         self._batches.clear()
         self._refusals += 1
         self._delay_s = REDELIVERY.delay_s(self._refusals)
@@ -143,9 +145,13 @@ class Dispatcher:
             return next(iter(self._batches), None)
         return self._window.oldest()
 
-    def awaits(self, id: str) -> bool:
-        """Is the event or batch `id` in flight, not acknowledged?"""
-        return id in self._batches or self._window.awaits(id)
+    def has_batch(self, id: str) -> bool:
+        """Is `id` a batch in flight?"""
+        return id in self._batches
+
+    def revoked(self, id: str) -> bool:
+        """Was the event or batch `id` taken back by a nack? An ack of it comes late and is passed over."""
+        return id in self._revoked_batches or self._window.revoked(id)
 
     def statistics(self) -> DispatcherStatistics:
         window = self._window

@@ -68,7 +68,7 @@ class Subscriptions:
         self._namespaces = namespaces
         self._process = process
         self._limit = subscriptions_max
-        self._plain = RecentEvents(store, bytes_max=recent_bytes_max, with_data=False)
+        self.recent = RecentEvents(store, bytes_max=recent_bytes_max, with_data=False)
         self._full = RecentEvents(store, bytes_max=recent_bytes_max, with_data=True)
         self._served: dict[Dispatcher, int] = {}
 
@@ -180,7 +180,7 @@ class Subscriptions:
     ) -> None:
         everywhere = subscription.namespace == EVERY_NAMESPACE
         dispatcher = Dispatcher(
-            self._world, self._store, self._full if subscription.options.with_data else self._plain, subscription,
+            self._world, self._store, self._full if subscription.options.with_data else self.recent, subscription,
             consumer, offset=start, leadership=leadership,
             namespace=None if everywhere else subscription.namespace,
         )  # fmt: skip

@@ -28,6 +28,7 @@ class Window:
         self.read = offset
         """Everything up to here was looked at."""
         self._sent: dict[str, _Sent] = {}
+        self._revoked: set[str] = set()
 
     @property
     def room(self) -> int:
@@ -43,6 +44,7 @@ class Window:
         """These events (sequence, id) leave; everything up to `read` was looked at."""
         for sequence, id in events:
             self._sent[id] = _Sent(sequence)
+            self._revoked.discard(id)
         self.read = read
         self._move()
 
@@ -60,6 +62,7 @@ class Window:
         refused = self._sent.get(id)
         if refused is None or refused.acknowledged:
             return None
+        self._revoked = {key for key, sent in self._sent.items() if sent.sequence >= refused.sequence}
         self._sent = {key: sent for key, sent in self._sent.items() if sent.sequence < refused.sequence}
         self.read = refused.sequence - 1
         self._move()
@@ -69,10 +72,9 @@ class Window:
         """The id of the oldest event that waits for its ack."""
         return next((id for id, sent in self._sent.items() if not sent.acknowledged), None)
 
-    def awaits(self, id: str) -> bool:
-        """Is this event in flight, not acknowledged?"""
-        sent = self._sent.get(id)
-        return sent is not None and not sent.acknowledged
+    def revoked(self, id: str) -> bool:
+        """Was this event taken back by a nack, and not sent again yet? An ack of it comes late and means nothing."""
+        return id in self._revoked
 
     def settle(self, durable: int) -> None:
         """The offset `durable` is on disk: what it covers leaves the window."""

@@ -18,6 +18,7 @@ from ffd.model.times import format_time
 from ffd.outbound import signer
 from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
 from ffd.store import Store, Transaction, messages, offsets
+from ffd.store.engine import Writing
 from ffd.store.messages import NewMessage
 from ffd.world import World
 
@@ -53,6 +54,32 @@ class Accepted:
         )  # fmt: skip
 
 
+class Accepting:
+    """Messages on their way to the disk."""
+
+    def __init__(
+        self,
+        results: list[Accepted | FfdError],
+        places: list[int],
+        writing: Writing[list[tuple[int, FfdError]]] | None,
+    ) -> None:
+        self._results = results
+        self._places = places
+        self._writing = writing
+
+    @property
+    def settled(self) -> bool:
+        """Is the outcome known?"""
+        return self._writing is None or self._writing.done.is_set()
+
+    async def wait(self) -> list[Accepted | FfdError]:
+        """For each message, in order, the message on disk or why it was refused. Raises Full."""
+        if self._writing is not None:
+            for place, refusal in await self._writing.wait():
+                self._results[self._places[place]] = refusal
+        return self._results
+
+
 @dataclass(slots=True)
 class _Prepared:
     """A message that only waits to be stored; `known` are the stored data items that it refers to."""
@@ -79,23 +106,26 @@ class Acceptor:
 
         Raises Full when none can be taken now.
         """
+        return await self.begin(drafts).wait()
+
+    def begin(self, drafts: Sequence[Draft]) -> Accepting:
+        """Check and seal broadcasts, and queue them behind all that were begun before. Raises Full."""
         self._check_room()
         created = format_time(self._world.now())
         results: list[Accepted | FfdError] = []
-        waiting: list[tuple[int, _Prepared]] = []
+        prepared: list[_Prepared] = []
+        places: list[int] = []
         for draft in drafts:
             try:
-                prepared = self._prepare(draft, created)
+                each = self._prepare(draft, created)
             except FfdError as refused:
                 results.append(refused)
             else:
-                waiting.append((len(results), prepared))
-                results.append(prepared.accepted)
-        if waiting:
-            refusals = await self._store.write(lambda tx: self._store_all(tx, [each for _, each in waiting]))
-            for place, refusal in refusals:
-                results[waiting[place][0]] = refusal
-        return results
+                places.append(len(results))
+                prepared.append(each)
+                results.append(each.accepted)
+        writing = self._store.begin(lambda tx: self._store_all(tx, prepared)) if prepared else None
+        return Accepting(results, places, writing)
 
     def _check_room(self) -> None:
         free = self._world.disk_free(self._store.path.parent)

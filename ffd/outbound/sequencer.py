@@ -13,9 +13,8 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+from ffd.model.errors import NotFound
 from ffd.model.message import CONTRACT_INVOKE_PIN
-from ffd.model.namespace import Namespace
-from ffd.outbound.assembler import BatchLimits
 from ffd.outbound.sealing import SealedBatch, Sealer
 from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
 from ffd.ports.retry import Backoff, stubbornly
@@ -34,25 +33,24 @@ UNSENT_PAGE = 50
 
 
 class Sequencer:
-    """Sends the broadcasts of one namespace, for as long as it leads."""
+    """Sends what one namespace seals, for as long as it leads."""
 
     def __init__(
         self,
         world: World,
         store: Store,
-        namespace: Namespace,
+        sealer: Sealer,
         ledger: Ledger,
         storage: SharedStorage,
-        limits: BatchLimits,
         leadership: Leadership,
     ) -> None:
         self._world = world
         self._store = store
-        self._namespace = namespace
+        self._sealer = sealer
+        self._namespace = sealer.namespace
         self._ledger = ledger
         self._storage = storage
         self._leadership = leadership
-        self._sealer = Sealer(world, namespace, limits, storage.name, ledger.name)
 
     async def run(self) -> NoReturn:
         """Bring out what was sealed before, then whatever becomes ready, until cancelled."""
@@ -113,14 +111,11 @@ def _action(tx_type: str) -> str:
     return CONTRACT_INVOKE_PIN_ACTION if tx_type == CONTRACT_INVOKE_PIN else BATCH_PIN_ACTION
 
 
-async def run_sequencer(
-    world: World,
-    store: Store,
-    namespace: Namespace,
-    ledger: Ledger,
-    storage: SharedStorage,
-    limits: BatchLimits,
-    leadership: Leadership,
-) -> NoReturn:
-    """Turn ready messages into pinned batches, until cancelled."""
-    await Sequencer(world, store, namespace, ledger, storage, limits, leadership).run()
+async def republish(store: Store, sealer: Sealer, storage: SharedStorage, batch: bytes) -> None:
+    """Put the payload of a batch that was sealed here back on shared storage. Raises NotFound, Away, Full."""
+    number = sealer.namespace.number
+    row = store.peek(lambda tx: batches.find(tx, number, batch))
+    if row is None or not row.sealed:
+        raise NotFound("FFD2503", f"batch {batch.hex()} was not sealed here: its author must store it again")
+    sealed = await store.read(lambda tx: sealer.load(tx, row))
+    await storage.put(sealed.payload)

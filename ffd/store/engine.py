@@ -67,16 +67,29 @@ class StoreStatistics:
     waiting: int
 
 
-class _Waiting(Generic[T]):
-    """One unit in the queue, and where its outcome will be."""
+class Writing(Generic[T]):
+    """A unit that is in the writer's queue, and where its outcome will be."""
 
-    __slots__ = ("done", "outcome", "taken", "unit")
+    __slots__ = ("_queue", "done", "outcome", "taken", "unit")
 
-    def __init__(self, unit: Unit[T]) -> None:
+    def __init__(self, unit: Unit[T], queue: deque[Writing[Any]]) -> None:
         self.unit = unit
         self.done = trio.Event()
         self.taken = False
         self.outcome: outcome.Maybe[T] | None = None
+        self._queue = queue
+
+    async def wait(self) -> T:
+        """What the unit returned, on disk; raises what it raised. A cancel comes before the unit ran or not at all."""
+        try:
+            await self.done.wait()
+        except trio.Cancelled:
+            if not self.taken:
+                self._queue.remove(self)
+                raise
+            with trio.CancelScope(shield=True):
+                await self.done.wait()
+        return cast("outcome.Maybe[T]", self.outcome).unwrap()
 
 
 class Store:
@@ -90,7 +103,7 @@ class Store:
         self._readers = trio.open_memory_channel(len(readers))
         for reader in readers:
             self._readers[0].send_nowait(reader)
-        self._queue: deque[_Waiting[Any]] = deque()
+        self._queue: deque[Writing[Any]] = deque()
         self._work = trio.Event()
         self._bells: dict[str, Bell] = {}
         self._broken: Broken | None = None
@@ -103,20 +116,16 @@ class Store:
         Raises what the unit raised (then nothing of it is kept), Full when the disk is full or the queue is. A cancel
         comes before the unit ran or not at all: once it was taken, its outcome is known here.
         """
+        return await self.begin(unit).wait()
+
+    def begin(self, unit: Unit[T]) -> Writing[T]:
+        """Queue `unit` now, behind all that were begun before it; its outcome is waited for later. Raises Full."""
         if len(self._queue) >= UNITS_WAITING_MAX:
             raise Full("FFD3001", f"{UNITS_WAITING_MAX} writes wait for the disk already: try again in a moment")
-        waiting = _Waiting(unit)
-        self._queue.append(waiting)
+        writing = Writing(unit, self._queue)
+        self._queue.append(writing)
         self._work.set()
-        try:
-            await waiting.done.wait()
-        except trio.Cancelled:
-            if not waiting.taken:
-                self._queue.remove(waiting)
-                raise
-            with trio.CancelScope(shield=True):
-                await waiting.done.wait()
-        return cast("outcome.Maybe[T]", waiting.outcome).unwrap()
+        return writing
 
     async def read(self, unit: Unit[T]) -> T:
         """Run `unit` on a reader, off the event loop: for pages and searches."""
@@ -166,7 +175,7 @@ class Store:
         for name in rings:
             self.bell(name).ring()
 
-    def _release(self, taken: list[_Waiting[Any]], result: outcome.Error) -> None:
+    def _release(self, taken: list[Writing[Any]], result: outcome.Error) -> None:
         for waiting in taken:
             waiting.outcome = result
             waiting.done.set()
@@ -180,7 +189,7 @@ def _run_reading(unit: Unit[T], connection: apsw.Connection) -> T:
         connection.execute("ROLLBACK")
 
 
-def _run_writing(taken: list[_Waiting[Any]], connection: apsw.Connection) -> set[str]:
+def _run_writing(taken: list[Writing[Any]], connection: apsw.Connection) -> set[str]:
     """All of `taken` in one transaction, each in a savepoint. Returns the bells to ring."""
     execute = connection.execute
     rings: set[str] = set()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ffd.model.errors import Broken, Invalid
 from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
+from ffd.ports.plugin import PluginSetting
 from ffd.store import chain
 from ffd.world import Database, World
 
@@ -94,13 +95,18 @@ class FileLedger:
 
 
 @asynccontextmanager
-async def open_file_ledger(world: World, name: str, path: Path, key: Ed25519PrivateKey) -> AsyncIterator[FileLedger]:
-    """The ledger at `path`, made if it is new. Raises Invalid when the file is something else."""
+async def open_file_ledger(setting: PluginSetting) -> AsyncIterator[FileLedger]:
+    """The ledger at the option `path` (default `ledger.db` in the state folder), made if it is new.
+
+    Raises Invalid when the file is something else.
+    """
+    setting.check_known("path")
+    world, path = setting.world, setting.home / setting.text("path", "ledger.db")
     world.make_directory(path.parent)
     database = await world.open_database(path)
     try:
         await database.run(chain.prepare, database.connection, path)
-        yield FileLedger(name, path, world, key, database)
+        yield FileLedger(setting.name, path, world, setting.key, database)
     finally:
         await database.aclose()
 

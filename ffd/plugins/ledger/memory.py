@@ -6,7 +6,8 @@ say things twice, and to lose an answer after it has acted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ffd.model.errors import Away, Invalid
 from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
+from ffd.ports.plugin import PluginSetting
 
 
 @dataclass
@@ -102,6 +104,18 @@ class MemoryLedger:
         await trio.sleep(self.faults.delay_s)
         if self.faults.away:
             raise Away("FFD4015", f"ledger {self.name} does not answer: it is tried again")
+
+
+CHAINS: dict[str, MemoryChain] = {}
+"""The chains of this process that were opened by name; a test makes its own instead."""
+
+
+@asynccontextmanager
+async def open_memory_ledger(setting: PluginSetting) -> AsyncIterator[MemoryLedger]:
+    """A ledger that lives as long as the process; nodes that name the same option `chain` share it."""
+    setting.check_known("chain")
+    chain = CHAINS.setdefault(setting.text("chain", setting.name), MemoryChain(setting.world.now))
+    yield MemoryLedger(setting.name, chain, setting.key)
 
 
 def _event(entry: Entry) -> LedgerEvent:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import parse_hash, sha256
+from ffd.ports.plugin import PluginSetting
 from ffd.world import World
 
 ERRNO_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT
@@ -66,6 +69,13 @@ class DirectoryStorage:
 
     def _path(self, digits: str) -> Path:
         return self._root / digits[:2] / digits[2:]
+
+
+@asynccontextmanager
+async def open_directory_storage(setting: PluginSetting) -> AsyncIterator[DirectoryStorage]:
+    """The storage in the folder of the option `path` (default `storage` in the state folder)."""
+    setting.check_known("path")
+    yield DirectoryStorage(setting.name, setting.home / setting.text("path", "storage"), setting.world)
 
 
 def _check_reference(reference: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
 
 from ffd.model.errors import Away, Full, Invalid, NotFound
 from ffd.model.ids import sha256
+from ffd.ports.plugin import PluginSetting
 
 
 @dataclass
@@ -58,3 +61,14 @@ class MemoryStorage:
         await trio.sleep(self.faults.delay_s)
         if self.faults.away:
             raise Away("FFD4108", f"storage {self.name} does not answer: it is tried again")
+
+
+SHELVES: dict[str, MemoryShelf] = {}
+"""The shelves of this process that were opened by name; a test makes its own instead."""
+
+
+@asynccontextmanager
+async def open_memory_storage(setting: PluginSetting) -> AsyncIterator[MemoryStorage]:
+    """A storage that lives as long as the process; nodes that name the same option `shelf` share it."""
+    setting.check_known("shelf")
+    yield MemoryStorage(setting.name, SHELVES.setdefault(setting.text("shelf", setting.name), MemoryShelf()))

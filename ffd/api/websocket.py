@@ -1,0 +1,410 @@
+"""An app's WebSocket: FireFly's protocol (reference 9), and what ffd adds to it: `send`, `nack`, `withData`.
+
+One connection may start many subscriptions and pipeline many sends. It is always receiving, so that pings are answered;
+what it may have unanswered is bounded, and a reader that stalls holds up nobody but itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+import msgspec
+import trio
+
+from ffd.api.desk import Desk
+from ffd.api.filters import parse_pairs
+from ffd.api.sockets import Socket
+from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, subscription_ref
+from ffd.delivery.matching import compile_filter
+from ffd.delivery.subscriptions import EVERY_NAMESPACE
+from ffd.model.canonical import decode_envelope, json_string
+from ffd.model.errors import FfdError, Invalid, NotFound
+from ffd.model.ids import format_uuid
+from ffd.model.namespace import Namespace
+from ffd.model.subscription import Subscription, SubscriptionFilter, SubscriptionOptions, parse_filter, parse_options
+from ffd.outbound.accept import Accepted, Accepting
+from ffd.outbound.draft import parse_send
+from ffd.ports.transport import Delivery
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SCOPED_PATH = "/api/v1/namespaces/"
+SEND_START = '{"type":"send"'
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one connection may have: `send` frames not answered yet, subscriptions started."""
+
+    frames_in_flight_max: int = 64
+    subscriptions_max: int = 500
+
+
+class _Kind(msgspec.Struct):
+    type: str | None = None
+
+
+class _Start(msgspec.Struct):
+    namespace: str | None = None
+    name: str | None = None
+    ephemeral: bool = False
+    autoack: bool | None = None
+    filter: msgspec.Raw = msgspec.Raw(b"null")
+    options: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _SubscriptionRef(msgspec.Struct):
+    id: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+
+
+class _Ack(msgspec.Struct):
+    id: str | None = None
+    subscription: _SubscriptionRef | None = None
+
+
+_KIND = msgspec.json.Decoder(_Kind)
+_START = msgspec.json.Decoder(_Start)
+_ACK = msgspec.json.Decoder(_Ack)
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A `send` frame on its way to the disk, or why it was refused whole."""
+
+    id: str
+    accepting: Accepting | None
+    refusal: FfdError | None
+
+    @property
+    def settled(self) -> bool:
+        return self.accepting is None or self.accepting.settled
+
+
+class _Subscribed:
+    """One subscription that the connection started, and its end towards the app."""
+
+    def __init__(self, session: Session, namespace: str, name: str) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.dispatcher: Dispatcher | None = None
+        self._session = session
+
+    def placed(self, dispatcher: Dispatcher | None) -> None:
+        self.dispatcher = dispatcher
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Send the events; with autoack they count as done as soon as they are on their way."""
+        dispatcher = self.dispatcher
+        if dispatcher is None:
+            return
+        if delivery.batch is not None:
+            ref = subscription_ref(dispatcher.subscription)
+            events = ",".join(delivery.events)
+            frame = f'{{"type":"event_batch","id":"{delivery.batch}","subscription":{ref},"events":[{events}]}}\n'
+            await self._session.socket.send_many([frame])
+        else:
+            await self._session.socket.send_many([event + "\n" for event in delivery.events])
+        if self._session.autoack:
+            self._ack_all(dispatcher)
+
+    def _ack_all(self, dispatcher: Dispatcher) -> None:
+        while (oldest := dispatcher.oldest()) is not None:
+            dispatcher.ack(oldest)
+
+    def is_meant(self, ref: _SubscriptionRef) -> bool:
+        """Does an ack name this subscription, by its id or by namespace and name?"""
+        if self.dispatcher is None:
+            return False
+        subscription = self.dispatcher.subscription
+        return ref.id == subscription.id or (
+            ref.namespace == subscription.namespace and ref.name is not None and ref.name == subscription.name
+        )
+
+
+class Session:
+    """One connection, from its first frame to its last."""
+
+    def __init__(self, desk: Desk, limits: SessionLimits, socket: Socket) -> None:
+        self.socket = socket
+        self.autoack = False
+        self._desk = desk
+        self._limits = limits
+        self._autoack_fixed = False
+        self._scope = scoped_namespace(socket.path)
+        self._subscribed: list[_Subscribed] = []
+        self._unanswered: deque[_Sending] = deque()
+        self._room = trio.Semaphore(limits.frames_in_flight_max)
+        self._sent = trio.Event()
+
+    async def run(self) -> None:
+        """Serve the connection until either side closes it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._reply)
+            self._start_by_url(nursery)
+            try:
+                while True:
+                    await self._handle(await self.socket.receive(), nursery)
+            except FfdError as refused:
+                await self._protocol_error(refused)
+            nursery.cancel_scope.cancel()
+
+    async def _handle(self, frame: str | bytes, nursery: trio.Nursery) -> None:
+        """Do what one frame asks for. Raises what ends the connection."""
+        raw = frame.encode() if isinstance(frame, str) else frame
+        kind = "send" if isinstance(frame, str) and frame.startswith(SEND_START) else _kind(raw)
+        if kind == "send":
+            await self._room.acquire()
+            self._unanswered.append(self._send(raw))
+            self._sent.set()
+        elif kind == "ack":
+            self._ack(_decode(raw, _ACK))
+        elif kind == "nack":
+            self._nack(_decode(raw, _ACK))
+        elif kind == "start":
+            self._start(_decode(raw, _START), nursery)
+        else:
+            raise Invalid("FF10177", f"Unknown action type '{kind[:40]}': start, ack, nack and send are known")
+
+    # Sending -----------------------------------------------------------------------------------------------------
+
+    def _send(self, raw: bytes) -> _Sending:
+        id = ""
+        try:
+            wire, drafts = parse_send(raw)
+            id = wire.id
+            acceptor = self._desk.acceptors[self._namespace(wire.namespace or None).name]
+            return _Sending(id, acceptor.begin(drafts), None)
+        except FfdError as refusal:
+            return _Sending(id, None, refusal)
+
+    async def _reply(self) -> NoReturn:
+        """Answer every `send` in the order they came, each when its messages are on disk."""
+        while True:
+            await self._sent.wait()
+            self._sent = trio.Event()
+            while self._unanswered:
+                frames = [await self._answer(self._unanswered.popleft())]
+                # One commit often settles several frames: their answers leave together.
+                while self._unanswered and self._unanswered[0].settled:
+                    frames.append(await self._answer(self._unanswered.popleft()))
+                await self.socket.send_many(frames)
+                for _ in frames:
+                    self._room.release()
+
+    async def _answer(self, sending: _Sending) -> str:
+        try:
+            if sending.refusal is not None or sending.accepting is None:
+                raise sending.refusal or Invalid("FF10176", "Invalid data")
+            results = await sending.accepting.wait()
+        except FfdError as refusal:
+            return f'{{"type":"error","id":{json_string(sending.id)},"error":{json_string(str(refusal))}}}\n'
+        shown = ",".join([_result_json(result) for result in results])
+        return f'{{"type":"accepted","id":{json_string(sending.id)},"messages":[{shown}]}}\n'
+
+    # Subscribing -------------------------------------------------------------------------------------------------
+
+    def _start_by_url(self, nursery: trio.Nursery) -> None:
+        """The subscription that the URL asks for, if it asks for one; its errors are told and do not end anything."""
+        query = {name.lower(): value for name, value in parse_pairs(self.socket.query)}
+        if not (_flag(query, "ephemeral") or "name" in query):
+            return
+        try:
+            self._start(_start_of_query(query), nursery)
+        except FfdError as refused:
+            nursery.start_soon(self.socket.send_many, [_error_frame(str(refused))])
+
+    def _start(self, start: _Start, nursery: trio.Nursery) -> None:
+        self._set_autoack(start.autoack)
+        if not (start.namespace or self._scope) or not (start.name or start.ephemeral):
+            raise Invalid(
+                "FF10178", "A start action must set namespace and either a name or ephemeral=true: it sets less"
+            )
+        if start.ephemeral:
+            subscription = self._ephemeral(start)
+            subscribed = self._subscribe(subscription.namespace, subscription.name)
+            nursery.start_soon(
+                self._desk.subscriptions.serve_ephemeral, subscription, subscribed, subscribed.placed
+            )
+        else:
+            namespace = self._namespace(start.namespace)
+            subscribed = self._subscribe(namespace.name, start.name or "")
+            nursery.start_soon(
+                self._desk.subscriptions.serve_durable, namespace, subscribed.name, subscribed, subscribed.placed
+            )
+
+    def _set_autoack(self, autoack: bool | None) -> None:
+        if autoack is not None and autoack != self.autoack:
+            if self._autoack_fixed:
+                raise Invalid("FF10179", "Automatic acknowledgement must be set on the first start, and not changed")
+            self.autoack = autoack
+        self._autoack_fixed = True
+
+    def _subscribe(self, namespace: str, name: str) -> _Subscribed:
+        if any(each.namespace == namespace and each.name == name for each in self._subscribed):
+            raise Invalid("FFD2401", f"subscription '{name}' was started on this connection before: once is enough")
+        if len(self._subscribed) >= self._limits.subscriptions_max:
+            raise Invalid(
+                "FFD2402", f"a connection can start {self._limits.subscriptions_max} subscriptions, not more"
+            )
+        subscribed = _Subscribed(self, namespace, name)
+        self._subscribed.append(subscribed)
+        return subscribed
+
+    def _ephemeral(self, start: _Start) -> Subscription:
+        id = format_uuid(self._desk.world.new_id())
+        everywhere = start.namespace == EVERY_NAMESPACE and not self._scope
+        filter = parse_filter(bytes(start.filter)) if bytes(start.filter) != b"null" else SubscriptionFilter()
+        compile_filter(filter)
+        return Subscription(
+            id=id,
+            namespace=EVERY_NAMESPACE if everywhere else self._namespace(start.namespace).name,
+            name=id,
+            transport="websockets",
+            filter=filter,
+            options=parse_options(bytes(start.options)) if bytes(start.options) != b"null" else SubscriptionOptions(),
+            created=self._desk.world.now(),
+            ephemeral=True,
+        )
+
+    def _namespace(self, name: str | None) -> Namespace:
+        """The namespace that a frame is for. Raises Invalid FF10462 off the connection's scope, NotFound FF10187."""
+        if self._scope and name and name != self._scope:
+            raise Invalid("FF10462", f"this connection is for namespace '{self._scope}', not for '{name[:64]}'")
+        chosen = name or self._scope or self._desk.default_namespace
+        found = self._desk.namespaces.get(chosen)
+        if found is None:
+            raise NotFound("FF10187", f"Namespace does not exist: '{chosen[:64]}'")
+        return found
+
+    # Acknowledging -----------------------------------------------------------------------------------------------
+
+    def _ack(self, ack: _Ack) -> None:
+        batch = self._batch_in_flight(ack.id)
+        if batch is not None and ack.id:
+            batch.ack(ack.id)
+            return
+        if self.autoack:
+            raise Invalid("FF10180", "Automatic acknowledgement is on: this connection must send no acks")
+        dispatcher, id = self._meant(ack)
+        if not dispatcher.ack(id) and not dispatcher.revoked(id):
+            raise _no_match(id)
+
+    def _nack(self, nack: _Ack) -> None:
+        dispatcher, id = self._meant(nack)
+        if not dispatcher.nack(id) and not dispatcher.revoked(id):
+            raise _no_match(id)
+
+    def _meant(self, ack: _Ack) -> tuple[Dispatcher, str]:
+        """Which delivery an ack or nack speaks of (FireFly reference 9.2). Raises Invalid FF10175."""
+        live = [each.dispatcher for each in self._subscribed if each.dispatcher is not None]
+        if ack.id is None:
+            for dispatcher in live:
+                oldest = dispatcher.oldest()
+                if oldest is not None:
+                    return dispatcher, oldest
+            raise _no_match("(oldest)")
+        if ack.subscription is not None:
+            named = [each.dispatcher for each in self._subscribed if each.is_meant(ack.subscription)]
+            live = [dispatcher for dispatcher in named if dispatcher is not None]
+        elif len(self._subscribed) != 1:
+            batch = self._batch_in_flight(ack.id)
+            live = [] if batch is None else [batch]
+        if not live:
+            raise _no_match(ack.id)
+        return live[0], ack.id
+
+    def _batch_in_flight(self, id: str | None) -> Dispatcher | None:
+        """The dispatcher that has a batch of this id in flight: such ids are unique, and need no subscription named."""
+        for each in self._subscribed:
+            if id and each.dispatcher is not None and each.dispatcher.has_batch(id):
+                return each.dispatcher
+        return None
+
+    async def _protocol_error(self, error: FfdError) -> None:
+        text = str(error) if error.code == "FF10176" else f"FF10176: Invalid data: {error}"
+        log.info("connection of %r refused: %s", self.socket, error)
+        await self.socket.send_many([_error_frame(text)])
+
+
+async def serve_websocket(desk: Desk, limits: SessionLimits, socket: Socket) -> None:
+    """Serve one WebSocket connection to its end."""
+    await Session(desk, limits, socket).run()
+
+
+def scoped_namespace(path: str) -> str:
+    """The namespace that a path fixes; empty when it fixes none."""
+    return path.removeprefix(SCOPED_PATH).partition("/")[0] if path.startswith(SCOPED_PATH) else ""
+
+
+def _kind(raw: bytes) -> str:
+    return _decode(raw, _KIND).type or ""
+
+
+def _decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decode_envelope(raw, decoder)[0]
+    except Invalid as error:
+        raise Invalid("FF10176", f"Invalid data: {error}") from None
+
+
+def _start_of_query(query: Mapping[str, str]) -> _Start:
+    """The start that a URL stands for (FireFly reference 9.1). `firstEvent` cannot be given there."""
+    options: dict[str, object] = {"batch": _flag(query, "batch")}
+    if query.get("readahead", "").isdecimal():
+        options["readAhead"] = min(int(query["readahead"][:6]), READ_AHEAD_MAX)
+    if query.get("batchtimeout"):
+        options["batchTimeout"] = query["batchtimeout"]
+    return _Start(
+        query.get("namespace") or None,
+        query.get("name") or None,
+        _flag(query, "ephemeral"),
+        True if _flag(query, "autoack") else None,
+        msgspec.Raw(msgspec.json.encode(_filter_of_query(query))),
+        msgspec.Raw(msgspec.json.encode(options)),
+    )
+
+
+def _filter_of_query(query: Mapping[str, str]) -> dict[str, object]:
+    def given(*names: str) -> str:
+        return next((query[name] for name in names if query.get(name)), "")
+
+    return {
+        "events": given("filter.events"),
+        "topic": given("filter.topic", "filter.topics"),
+        "message": {
+            "tag": given("filter.message.tag", "filter.tag"),
+            "group": given("filter.message.group", "filter.group"),
+            "author": given("filter.message.author", "filter.author"),
+        },
+        "transaction": {"type": given("filter.transaction.type")},
+        "blockchainevent": {
+            "name": given("filter.blockchain.name"),
+            "listener": given("filter.blockchain.listener"),
+        },
+    }
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    return name in query and query[name] != "false"
+
+
+def _result_json(result: Accepted | FfdError) -> str:
+    if isinstance(result, FfdError):
+        return f'{{"error":{json_string(str(result))}}}'
+    return f'{{"id":"{result.id_text}","hash":"{result.hash.hex()}"}}'
+
+
+def _error_frame(text: str) -> str:
+    return f'{{"type":"protocol_error","error":{json_string(text)}}}\n'
+
+
+def _no_match(id: str) -> Invalid:
+    return Invalid("FF10175", f"Acknowledgment does not match an inflight event + subscription: {id[:64]}")

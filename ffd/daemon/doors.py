@@ -1,0 +1,128 @@
+"""The doors of a node: its socket, and who serves what comes through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from ffd.api.app import build_app
+from ffd.api.desk import Desk, RequestLimits
+from ffd.api.limits import DoorLimits
+from ffd.api.server import serve
+from ffd.api.websocket import SessionLimits, serve_websocket
+from ffd.daemon.config import Config
+from ffd.daemon.facts import NodeFacts
+from ffd.daemon.parts import Parts
+from ffd.daemon.roles import Roles
+from ffd.delivery.confirmations import Confirmations
+from ffd.delivery.subscriptions import Subscriptions
+from ffd.model.errors import Conflict
+from ffd.model.ids import format_uuid
+from ffd.outbound.accept import Acceptor, AcceptLimits
+
+LOCK_SUFFIX = ".lock"
+
+
+@asynccontextmanager
+async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
+    """The node's listeners, which no other process has. Raises Conflict when one has.
+
+    A socket that the service manager opened is taken as it is: it outlives this process, and nobody is refused meanwhile.
+    """
+    inherited = parts.world.inherited_listeners()
+    if inherited:
+        yield inherited
+        return
+    path, world = Path(parts.config.socket.path), parts.world
+    world.make_directory(path.parent)
+    lock = world.try_lock(path.with_name(path.name + LOCK_SUFFIX))
+    if lock is None:
+        raise Conflict("FFD1103", f"another ffd already listens on {path}: stop it, or give --socket PATH")
+    try:
+        listener = await world.listen_unix(path, mode=parts.config.socket.mode, group=parts.config.socket.group)
+        try:
+            yield [listener]
+        finally:
+            world.remove_file(path)
+    finally:
+        lock.release()
+
+
+async def serve_doors(
+    parts: Parts,
+    roles: Roles,
+    listeners: list[trio.SocketListener],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the API on the listeners until cancelled."""
+    desk = make_desk(parts, roles)
+    limits = parts.config.limits
+    session = SessionLimits(limits.frames_in_flight_max, limits.subscriptions_max)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.confirmations.run)
+        await serve(
+            listeners,
+            build_app(desk),
+            partial(serve_websocket, desk, session),
+            limits=door_limits(parts.config),
+            new_id=lambda: format_uuid(parts.world.new_id()),
+            task_status=task_status,
+        )
+
+
+def make_desk(parts: Parts, roles: Roles) -> Desk:
+    """What the handlers of this node are given."""
+    config, world, store = parts.config, parts.world, parts.store
+    accept = AcceptLimits(
+        min(config.limits.message_bytes_max, config.batch.bytes_max),
+        config.limits.unsent_messages_max,
+        config.limits.disk_reserve_bytes,
+    )
+    namespaces = {name: member.namespace for name, member in parts.members.items()}
+    subscriptions = Subscriptions(
+        world, store, namespaces,
+        process=parts.process,
+        recent_bytes_max=config.delivery.recent_bytes_max,
+        subscriptions_max=config.limits.subscriptions_max,
+    )  # fmt: skip
+    return Desk(
+        world=world,
+        store=store,
+        namespaces=namespaces,
+        acceptors={
+            name: Acceptor(world, store, member.namespace, member.ledger.normal_key, accept)
+            for name, member in parts.members.items()
+        },
+        subscriptions=subscriptions,
+        confirmations=Confirmations(store, subscriptions.recent),
+        status=NodeFacts(
+            roles,
+            {name: member.ledger for name, member in parts.members.items()},
+            {name: member.storage for name, member in parts.members.items()},
+            socket=config.socket.path,
+            started=world.now(),
+        ),
+        limits=RequestLimits(
+            config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s
+        ),
+        default_namespace=config.node.default_namespace,
+        descriptions={name: each.description for name, each in config.namespaces.items()},
+    )
+
+
+def door_limits(config: Config) -> DoorLimits:
+    """The bounds of the door, as far as they are configured."""
+    limits = config.limits
+    return DoorLimits(
+        connections_max=limits.connections_max,
+        header_timeout_s=limits.header_timeout_s,
+        idle_s=limits.idle_timeout_s,
+        body_bytes_max=limits.request_bytes_max,
+        frame_bytes_max=limits.request_bytes_max,
+        drain_s=config.timeouts.stop_s,
+    )

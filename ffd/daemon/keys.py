@@ -1,0 +1,43 @@
+"""The node's signing key: an Ed25519 key in a file of its own, made at the first start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from ffd.model.errors import Broken
+from ffd.world import World
+
+KEY_FILE_BYTES_MAX = 4096
+
+
+async def signing_key(world: World, path: Path) -> Ed25519PrivateKey:
+    """The key in `path` (PKCS #8, PEM), made and stored before it is used when there is none. Raises Broken."""
+    try:
+        content = await world.read_file(path, bytes_max=KEY_FILE_BYTES_MAX)
+    except FileNotFoundError:
+        return await _make(world, path)
+    except OSError as error:
+        raise Broken("FFD1301", f"key file {path} cannot be read ({error.strerror}): give it to this user") from error
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (ValueError, TypeError) as error:
+        raise Broken("FFD1302", f"key file {path} holds no private key ({error}): restore it from a backup") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Broken("FFD1302", f"key file {path} holds no Ed25519 key: restore it from a backup")
+    return key
+
+
+async def _make(world: World, path: Path) -> Ed25519PrivateKey:
+    key = Ed25519PrivateKey.from_private_bytes(world.entropy(32))
+    world.make_directory(path.parent)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    await world.write_file(path, pem)
+    return key

@@ -1,0 +1,45 @@
+"""One node: its store and plugins, the roles on top of them, and the doors on top of those.
+
+What is opened first is closed last. To stop, the doors are closed and drained, then the roles, and then what is under
+them; whatever was accepted by then is on disk, and is where the next start begins.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from ffd import __version__
+from ffd.daemon.config import Config
+from ffd.daemon.doors import hold_socket, serve_doors
+from ffd.daemon.host import Ready
+from ffd.daemon.parts import Parts, open_parts
+from ffd.daemon.roles import Roles
+from ffd.daemon.work import roles_of
+from ffd.store.offsets import prove_writable
+from ffd.world import World
+
+
+async def run_node(
+    config: Config, world: World, *, stop: trio.Event, ready: Ready, reload: trio.MemoryReceiveChannel[Config]
+) -> None:
+    """Run a node until `stop` is set, then drain it. Raises Conflict when another one has the socket.
+
+    What can be taken over from a new configuration without a restart (the log level) the host takes over by itself.
+    """
+    async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
+        roles = Roles(world, parts.store, parts.process)
+        async with trio.open_nursery() as below:
+            for name, work in roles_of(parts).items():
+                below.start_soon(roles.keep, name, work)
+            async with trio.open_nursery() as doors:
+                await doors.start(serve_doors, parts, roles, listeners)
+                ready(f"ffd {__version__} on {config.socket.path}", lambda: _do_a_turn(parts))
+                await stop.wait()
+                doors.cancel_scope.cancel()
+            below.cancel_scope.cancel()
+
+
+async def _do_a_turn(parts: Parts) -> None:
+    """What the watchdog trusts: the loop turns, and the store still takes a write to the disk."""
+    now = parts.world.now()
+    await parts.store.write(lambda tx: prove_writable(tx, now))

@@ -1,0 +1,85 @@
+"""What a node is made of: the store, the plugins, and its place in each namespace, opened in this order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ffd.daemon.config import Config
+from ffd.daemon.keys import signing_key
+from ffd.daemon.membership import join
+from ffd.model.namespace import Namespace
+from ffd.plugins import registry
+from ffd.ports.ledger import Ledger
+from ffd.ports.plugin import PluginSetting
+from ffd.ports.sharedstorage import SharedStorage
+from ffd.store import Store, open_store
+from ffd.world import World
+
+DATABASE, KEY = "ffd.db", "keys/org.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The node's part in one namespace."""
+
+    namespace: Namespace
+    ledger: Ledger
+    storage: SharedStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a node is made of, open; `members` by the local name of the namespace."""
+
+    world: World
+    config: Config
+    store: Store
+    members: Mapping[str, Member]
+    process: str
+
+
+@asynccontextmanager
+async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
+    """Open everything, and close it in reverse on every way out."""
+    home = Path(config.state_dir)
+    world.make_directory(home)
+    key = await signing_key(world, home / KEY)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(world, home / DATABASE))
+        ledgers = await _open_ledgers(stack, config, world, key)
+        storages = await _open_storages(stack, config, world, key)
+        members: dict[str, Member] = {}
+        for name, namespace in config.namespaces.items():
+            ledger, storage = ledgers[namespace.ledger], storages[namespace.storage]
+            members[name] = Member(await join(world, store, config, name, ledger), ledger, storage)
+        yield Parts(world, config, store, members, process=str(os.getpid()))
+
+
+async def _open_ledgers(
+    stack: AsyncExitStack, config: Config, world: World, key: Ed25519PrivateKey
+) -> dict[str, Ledger]:
+    home = Path(config.state_dir)
+    return {
+        name: await stack.enter_async_context(
+            registry.ledger_opener(each.plugin)(PluginSetting(world, name, each.options, home, key))
+        )
+        for name, each in config.ledgers.items()
+    }
+
+
+async def _open_storages(
+    stack: AsyncExitStack, config: Config, world: World, key: Ed25519PrivateKey
+) -> dict[str, SharedStorage]:
+    home = Path(config.state_dir)
+    return {
+        name: await stack.enter_async_context(
+            registry.storage_opener(each.plugin)(PluginSetting(world, name, each.options, home, key))
+        )
+        for name, each in config.storages.items()
+    }

@@ -1,0 +1,80 @@
+"""The roles of a node: which there are, and what each is given. Each runs inside its lock; see `ffd.daemon.roles`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import trio
+
+from ffd.daemon.parts import Member, Parts
+from ffd.inbound.aggregator import Aggregator
+from ffd.inbound.arrivals import Arrivals
+from ffd.inbound.download import Downloads, Fetcher
+from ffd.inbound.intake import Intake
+from ffd.outbound.assembler import BatchLimits
+from ffd.outbound.sealing import Sealer
+from ffd.outbound.sequencer import Sequencer, republish
+from ffd.ports.ledger import Ledger
+from ffd.store.leadership import Leadership
+
+SEQUENCER, INTAKE, AGGREGATOR = "sequencer", "intake", "aggregator"
+Work = Callable[[Leadership], Awaitable[object]]
+
+
+def roles_of(parts: Parts) -> dict[str, Work]:
+    """The work of each role, by the role's name, as far as the configuration gives it to this process."""
+    wanted = parts.config.roles or (SEQUENCER, INTAKE, AGGREGATOR)
+    roles: dict[str, Work] = {}
+    for name, member in parts.members.items():
+        if SEQUENCER in wanted:
+            roles[f"{SEQUENCER}:{name}:broadcast"] = partial(_sequence, parts, member)
+        if AGGREGATOR in wanted:
+            roles[f"{AGGREGATOR}:{name}"] = partial(_aggregate, parts, member)
+    if INTAKE in wanted:
+        for ledger, members in _by_ledger(parts).items():
+            roles[f"{INTAKE}:{ledger}"] = partial(_take_in, parts, members[0].ledger, members)
+    return roles
+
+
+def _by_ledger(parts: Parts) -> dict[str, list[Member]]:
+    found: dict[str, list[Member]] = {}
+    for member in parts.members.values():
+        found.setdefault(member.ledger.name, []).append(member)
+    return found
+
+
+async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
+    sealer = sealer_of(parts, member)
+    await Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership).run()
+
+
+async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> None:
+    pages = parts.config.aggregator.page_pins
+    await Aggregator(parts.world, parts.store, member.namespace, leadership, pages).run()
+
+
+async def _take_in(parts: Parts, ledger: Ledger, members: list[Member], leadership: Leadership) -> None:
+    """Read one ledger, and fetch what could not be fetched at once, for all namespaces on it."""
+    fetchers: Mapping[str, Fetcher] = {
+        member.namespace.network_name: Fetcher(
+            parts.store,
+            Arrivals(parts.world, member.namespace, member.storage.name),
+            member.storage,
+            parts.config.batch.bytes_max,
+        )
+        for member in members
+    }
+    async with trio.open_nursery() as nursery:
+        for member in members:
+            put_back = partial(republish, parts.store, sealer_of(parts, member), member.storage)
+            downloads = Downloads(parts.store, fetchers[member.namespace.network_name], leadership, put_back)
+            nursery.start_soon(downloads.run)
+        await Intake(parts.world, parts.store, ledger, fetchers, leadership).run()
+
+
+def sealer_of(parts: Parts, member: Member) -> Sealer:
+    """How batches of a namespace are sealed."""
+    batch = parts.config.batch
+    limits = BatchLimits(batch.messages_max, batch.bytes_max)
+    return Sealer(parts.world, member.namespace, limits, member.storage.name, member.ledger.name)

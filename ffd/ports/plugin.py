@@ -1,0 +1,49 @@
+"""What a plugin is given when it is opened, and how ffd finds it.
+
+A plugin is an entry point of the group `ffd.ledgers` or `ffd.storages`: a function of one `PluginSetting` that returns
+an async context manager of the port. It checks its options and refuses what it does not know with Invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ffd.model.errors import Invalid
+from ffd.ports.ledger import Ledger
+from ffd.ports.sharedstorage import SharedStorage
+from ffd.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSetting:
+    """One plugin of a node: its `name` in the configuration, its options, the node's state folder and signing key."""
+
+    world: World
+    name: str
+    options: Mapping[str, object]
+    home: Path
+    key: Ed25519PrivateKey
+
+    def text(self, option: str, default: str) -> str:
+        """A text option. Raises Invalid when it is something else."""
+        value = self.options.get(option, default)
+        if not isinstance(value, str):
+            raise Invalid("FFD1201", f"option {option} of plugin {self.name} must be a text, not {value!r}")
+        return value
+
+    def check_known(self, *known: str) -> None:
+        """Refuse an option that the plugin does not have. Raises Invalid."""
+        for option in self.options:
+            if option not in known:
+                raise Invalid(
+                    "FFD1202", f"plugin {self.name} has no option {option}: it knows {', '.join(known) or 'none'}"
+                )
+
+
+LedgerOpener = Callable[[PluginSetting], AbstractAsyncContextManager[Ledger]]
+StorageOpener = Callable[[PluginSetting], AbstractAsyncContextManager[SharedStorage]]
