@@ -8,7 +8,6 @@ import json
 import re
 import socketserver
 import threading
-import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ class Node:
     path: Path
     header: str | None = "0.1.0"
     ready: bool = True
-    silent: bool = False
+    confirm: bool = True
     hang_up_after_frames: int | None = None
     reject: frozenset[str] = frozenset()
     refuse: frozenset[str] = frozenset()
@@ -53,7 +52,7 @@ class Node:
     readers: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def broadcast(self, message: Row, *, confirm: bool = True) -> Row:
+    def broadcast(self, message: Row) -> Row:
         """Accept a message as ffd does, and confirm or reject it at once."""
         with self.changed:
             number = len(self.rows["messages"]) + 1
@@ -77,7 +76,7 @@ class Node:
             if rejected:
                 row["rejectReason"] = "FF10201: hashes do not match"
             self.rows["messages"].append(row)
-            for topic in header["topics"] if confirm else []:
+            for topic in header["topics"] if self.confirm else []:
                 sequence = len(self.rows["events"])
                 self.rows["events"].append({
                     "id": uid(2 * 10**6 + sequence), "sequence": sequence,
@@ -131,8 +130,6 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         node, url = self.server.node, urllib.parse.urlsplit(self.path)
         node.asked.append(self.path)
-        if node.silent:
-            time.sleep(5)
         if url.path == "/ws":
             Socket(self).run()
         elif url.path == "/readyz":
