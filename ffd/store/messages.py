@@ -71,11 +71,11 @@ class StoredMessage:
     txid: bytes | None
 
 
-SHOWN = """
-    SELECT m.sequence, m.id, m.header, m.hash, m.data,
-           CASE WHEN m.state = 'ready' AND b.sent IS NOT NULL THEN 'sent' ELSE m.state END,
-           m.confirmed, m.reject_reason, m.pins, m.idempotency_key, b.id, b.tx
-      FROM messages m LEFT JOIN batches b ON b.sequence = m.batch"""
+SHOWN_STATE = "CASE WHEN m.state = 'ready' AND b.sent IS NOT NULL THEN 'sent' ELSE m.state END"
+SHOWN_COLUMNS = f"""
+           m.sequence, m.id, m.header, m.hash, m.data, {SHOWN_STATE}, m.confirmed, m.reject_reason, m.pins,
+           m.idempotency_key, b.id, b.tx"""
+SHOWN_SOURCE = "messages m LEFT JOIN batches b ON b.sequence = m.batch"
 
 
 def append(
@@ -146,7 +146,8 @@ def _data_row(sequence: int, namespace: int, item: Data) -> Row:
 DATA = "d.id, d.validator, d.hash, d.created, d.datatype_name, d.datatype_version, d.value, d.public, d.blob"
 
 
-def _read_data(row: Row) -> Data:
+def read_data(row: Row) -> Data:
+    """The data item in a row of the columns `DATA`."""
     id, validator, hash, created, datatype_name, datatype_version, value, public, blob = row
     return Data(
         id=format_uuid(id),
@@ -166,7 +167,7 @@ def data_of(tx: Transaction, message: int) -> list[Data]:
         f"SELECT {DATA} FROM message_data l JOIN data d ON d.sequence = l.data WHERE l.message = ? ORDER BY l.position",
         (message,),
     )
-    return [_read_data(row) for row in rows]
+    return [read_data(row) for row in rows]
 
 
 def data_between(tx: Transaction, first: int, last: int) -> dict[int, list[Data]]:
@@ -179,7 +180,7 @@ def data_between(tx: Transaction, first: int, last: int) -> dict[int, list[Data]
         (first, last),
     )
     for message, *row in rows:
-        found.setdefault(message, []).append(_read_data(tuple(row)))
+        found.setdefault(message, []).append(read_data(tuple(row)))
     return found
 
 
@@ -199,7 +200,7 @@ def needing_more(tx: Transaction, first: int, last: int) -> dict[int, tuple[bool
 def find_data(tx: Transaction, namespace: int, id: bytes) -> tuple[int, Data] | None:
     """The data item `id` and its sequence."""
     row = tx.one(f"SELECT d.sequence, {DATA} FROM data d WHERE d.namespace = ? AND d.id = ?", (namespace, id))
-    return None if row is None else (row[0], _read_data(row[1:]))
+    return None if row is None else (row[0], read_data(row[1:]))
 
 
 def by_idempotency_key(tx: Transaction, namespace: int, key: str) -> bytes | None:
@@ -291,7 +292,7 @@ def reject(tx: Transaction, sequence: int, reason: str, now: int) -> None:
 
 def find(tx: Transaction, namespace: int, id: bytes) -> StoredMessage | None:
     """One message as the API shows it."""
-    row = tx.one(f"{SHOWN} WHERE m.namespace = ? AND m.id = ?", (namespace, id))
+    row = tx.one(f"SELECT {SHOWN_COLUMNS} FROM {SHOWN_SOURCE} WHERE m.namespace = ? AND m.id = ?", (namespace, id))
     return None if row is None else StoredMessage(*row)
 
 
