@@ -1,0 +1,464 @@
+"""Searches: a `Query` over the allowed fields of a collection as bound SQL.
+
+What a field is in a row stands in one table for each collection, and how a comparison is said in `_OPS`; these two are
+all that another database has to say otherwise. No text of a query ever becomes part of a statement.
+
+Nothing and an empty text are the same for text fields, as in FireFly, which stores the empty one: `tag=!x` finds
+messages without a tag. Ids, hashes, times and numbers that are absent are null, and only `?` finds or excludes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ffd.model.data import Data
+from ffd.model.errors import Invalid
+from ffd.model.ids import format_uuid, parse_hash, parse_uuid
+from ffd.model.query import COLLECTIONS, Condition, Group, Kind, Query, Sort, default_sort
+from ffd.store import batches, events, messages, operations, subscriptions
+from ffd.store.batches import BatchRow
+from ffd.store.events import EventRow
+from ffd.store.messages import StoredMessage
+from ffd.store.operations import OperationRow
+from ffd.store.subscriptions import SubscriptionRow
+from ffd.store.transaction import Row, Transaction
+
+R = TypeVar("R")
+
+ROWS_MAX = 10_000
+"""Rows of a page without a limit: beyond it the page is refused, since a list must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field in SQL: `sql` gives its value; `text` the same as the API shows it, for comparing parts of it.
+
+    `raw` says that `sql` gives bytes, the id or hash itself.
+    """
+
+    sql: str
+    text: str
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Generic[R]):
+    """A collection that can be searched: `name` is that of its fields, `read` makes a value of a row of `select`.
+
+    `sequence` is the order of rows that are equal in the one asked for; `only` a condition that always holds.
+    """
+
+    name: str
+    select: str
+    source: str
+    namespace: str
+    sequence: str
+    columns: Mapping[str, Column]
+    read: Callable[[Row], R]
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[R]):
+    """A page of rows; `total` is how many there are in all, when that was asked."""
+
+    rows: list[R]
+    total: int | None = None
+
+
+def search(tx: Transaction, collection: Collection[R], namespace: int, query: Query) -> Found[R]:
+    """The rows of a namespace that a query asks for. Raises Invalid FF00192 when a page without limit is too large."""
+    where = _Where(collection)
+    condition = where.conditions(query.where)
+    source = f"{collection.source} WHERE {collection.namespace} = ?{_also(collection.only)}{_also(condition)}"
+    values = [namespace, *where.values]
+    rows = tx.execute(
+        f"SELECT {collection.select} FROM {source} ORDER BY {_order(collection, query.sort)} LIMIT ? OFFSET ?",
+        (*values, query.limit or ROWS_MAX + 1, query.skip),
+    )
+    found = [collection.read(row) for row in rows]
+    if not query.limit and len(found) > ROWS_MAX:
+        raise Invalid("FF00192", f"The limit of a query is at most 1000, and more than {ROWS_MAX} rows match: page")
+    return Found(found, tx.value(f"SELECT count(*) FROM {source}", values) if query.count else None)
+
+
+def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes) -> R | None:
+    """The one row that has this id."""
+    row = tx.one(
+        f"SELECT {collection.select} FROM {collection.source} "
+        f"WHERE {collection.namespace} = ?{_also(collection.only)} AND {collection.columns['id'].sql} = ?",
+        (namespace, id),
+    )
+    return None if row is None else collection.read(row)
+
+
+def with_references(query: Query, references: Iterable[bytes]) -> Query:
+    """The query, narrowed to events that speak of one of these."""
+    return narrowed(query, Group("or", tuple(Condition("eq", "reference", format_uuid(id)) for id in references)))
+
+
+def narrowed(query: Query, condition: Condition | Group) -> Query:
+    """The query, with one more condition that must hold."""
+    return Query(Group("and", (condition, query.where)), query.sort, query.skip, query.limit, query.count)
+
+
+def _also(condition: str) -> str:
+    return f" AND {condition}" if condition else ""
+
+
+def _order(collection: Collection[Any], sort: tuple[Sort, ...]) -> str:
+    """The order asked for, or the collection's own; rows that are equal in it go by their sequence."""
+    steps = sort or default_sort(collection.name)
+    terms = [
+        f"{_sort_sql(collection, step.field)} {'DESC' if step.descending else 'ASC'}{' NULLS FIRST' * step.nulls_first}"
+        for step in steps
+    ]
+    if steps[-1].field != "sequence":
+        terms.append(f"{collection.sequence} {'DESC' if steps[-1].descending else 'ASC'}")
+    return ", ".join(terms)
+
+
+def _sort_sql(collection: Collection[Any], field: str) -> str:
+    return collection.sequence if field == "sequence" else collection.columns[field].sql
+
+
+# Comparisons ----------------------------------------------------------------------------------------------------------
+
+_ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_PARTS = {
+    # Not LIKE: SQLite's ignores the case of ASCII letters, PostgreSQL's does not, and both give % and _ a meaning.
+    "contains": "instr({text}, {value}) > 0",
+    "starts_with": "substr({text}, 1, length({value})) = {value}",
+    "ends_with": "substr({text}, length({text}) - length({value}) + 1) = {value}",
+}
+_NEVER = "1 = 0"
+
+
+class _Where:
+    """Conditions as SQL, with the values they bind in the order of their marks."""
+
+    def __init__(self, collection: Collection[Any]) -> None:
+        self.values: list[object] = []
+        self._columns = collection.columns
+        self._kinds = COLLECTIONS[collection.name]
+
+    def conditions(self, node: Condition | Group) -> str:
+        if isinstance(node, Condition):
+            return self._condition(node)
+        parts = [part for child in node.conditions if (part := self.conditions(child))]
+        if not parts:
+            return "" if node.op == "and" else _NEVER
+        return f"({f' {node.op.upper()} '.join(parts)})"
+
+    def _condition(self, condition: Condition) -> str:
+        column, kind = self._columns[condition.field], self._kinds[condition.field]
+        op = condition.op
+        if op in ("eq", "ieq", "neq", "nieq"):
+            return self._equality(column, kind, condition.value, negated=op[0] == "n", folded="ieq" in op)
+        if op in _ORDERS:
+            return self._ordering(column, kind, _ORDERS[op], condition.value)
+        part = op.removeprefix("not_")
+        template, folded = _PARTS[part.removeprefix("i")], part not in _PARTS
+        return self._part(column, kind, template, str(condition.value), op != part, folded)
+
+    def _equality(self, column: Column, kind: Kind, value: object, *, negated: bool, folded: bool) -> str:
+        sign = "<>" if negated else "="
+        if kind in (Kind.UUID, Kind.HASH):
+            return self._same_id(column, kind, value, negated)
+        if not kind.textual:
+            return self._null(column, negated) if value is None else f"{column.sql} {sign} {self._bind(value)}"
+        # Bare where it may be, so that an index on the column can be used.
+        text = f"coalesce({column.text}, '')" if negated or not value else column.text
+        if folded:
+            return f"lower({text}) {sign} lower({self._bind(value or '')})"
+        return f"{text} {sign} {self._bind(value or '')}"
+
+    def _same_id(self, column: Column, kind: Kind, value: object, negated: bool) -> str:
+        """An id or a hash, in any spelling; a text that is none equals nothing."""
+        if value is None:
+            return self._null(column, negated)
+        raw = _raw_id(kind, str(value))
+        if raw is None:
+            return self._null(column, True) if negated else _NEVER
+        return f"{column.sql} {'<>' if negated else '='} {self._bind(_as_stored(column, kind, raw))}"
+
+    def _ordering(self, column: Column, kind: Kind, sign: str, value: object) -> str:
+        if not kind.textual:
+            return f"{column.sql} {sign} {self._bind(value)}"
+        raw = _raw_id(kind, str(value))
+        if raw is not None:
+            return f"{column.sql} {sign} {self._bind(_as_stored(column, kind, raw))}"
+        return f"{_present(column, kind)} {sign} {self._bind(value)}"
+
+    def _part(self, column: Column, kind: Kind, template: str, value: str, negated: bool, folded: bool) -> str:
+        text, mark = _present(column, kind), "?"
+        if folded:
+            text, mark = f"lower({text})", "lower(?)"
+        said = template.format(text=text, value=mark)
+        self.values += [value] * said.count("?")
+        return f"NOT {said}" if negated else said
+
+    def _null(self, column: Column, negated: bool) -> str:
+        return f"{column.sql} IS {'NOT ' * negated}NULL"
+
+    def _bind(self, value: object) -> str:
+        self.values.append(int(value) if isinstance(value, bool) else value)
+        return "?"
+
+
+def _present(column: Column, kind: Kind) -> str:
+    """A text for comparing: nothing counts as the empty one, but no id is null."""
+    return column.text if kind in (Kind.UUID, Kind.HASH) else f"coalesce({column.text}, '')"
+
+
+def _as_stored(column: Column, kind: Kind, raw: bytes) -> bytes | str:
+    if column.raw:
+        return raw
+    return format_uuid(raw) if kind is Kind.UUID else raw.hex()
+
+
+def _raw_id(kind: Kind, text: str) -> bytes | None:
+    """The bytes of an id or hash, if the text is one."""
+    try:
+        return parse_uuid(text) if kind is Kind.UUID else parse_hash(text) if kind is Kind.HASH else None
+    except Invalid:
+        return None
+
+
+# Fields ---------------------------------------------------------------------------------------------------------------
+
+
+def _plain(sql: str) -> Column:
+    return Column(sql, sql)
+
+
+def _id(sql: str) -> Column:
+    """16 bytes, shown as 8-4-4-4-12 digits."""
+    digits = f"lower(hex({sql}))"
+    ends = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    parts = " || '-' || ".join([f"substr({digits}, {start}, {length})" for start, length in ends])
+    return Column(sql, f"CASE WHEN {sql} IS NOT NULL THEN {parts} END", raw=True)
+
+
+def _hash(sql: str) -> Column:
+    """32 bytes, shown as 64 digits."""
+    return Column(sql, f"CASE WHEN {sql} IS NOT NULL THEN lower(hex({sql})) END", raw=True)
+
+
+def _json(text: str, *path: str) -> Column:
+    """A text or number in a JSON column."""
+    keys = ".".join(path)
+    return _plain(f"({text} ->> '$.{keys}')")
+
+
+def _json_names(text: str, key: str) -> Column:
+    """An array of names in a JSON column, joined by commas: names hold neither commas nor quotes."""
+    return _plain(f"replace(trim({text} ->> '$.{key}', '[]\"'), '\",\"', ',')")
+
+
+def _json_time(text: str, key: str) -> Column:
+    """A time in a JSON column as nanoseconds. Its text, whose trailing zeros are dropped, does not sort as time."""
+    shown = f"({text} ->> '$.{key}')"
+    fraction = f"CAST(substr(rtrim(substr({shown}, 21), 'Z') || '000000000', 1, 9) AS INTEGER)"
+    return _plain(f"(unixepoch(substr({shown}, 1, 19)) * 1000000000 + {fraction})")
+
+
+def _columns(*plain: str, table: str, **others: Column) -> dict[str, Column]:
+    """Fields that are called as their columns, and others; in a name `__` stands for a dot."""
+    named = {name.replace("__", "."): column for name, column in others.items()}
+    return {name: _plain(f"{table}.{name}") for name in plain} | named
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPin:
+    """A pin as the API shows it: with what its ledger event says, and whether it is dispatched."""
+
+    sequence: int
+    masked: bool
+    hash: bytes
+    batch: bytes
+    batch_hash: bytes
+    index: int
+    dispatched: bool
+    signer: str
+    created: int
+
+
+def _shown_pin(
+    sequence: int, masked: int, hash: bytes, batch: bytes, batch_hash: bytes, index: int, dispatched: int,
+    signer: str, created: int,
+) -> ShownPin:  # fmt: skip
+    return ShownPin(sequence, bool(masked), hash, batch, batch_hash, index, bool(dispatched), signer, created)
+
+
+class TransactionRow(NamedTuple):
+    """A FireFly transaction; `blockchain_ids` are joined by commas."""
+
+    id: bytes
+    type: str
+    created: int
+    idempotency_key: str | None
+    blockchain_ids: str | None
+
+
+class ShownIdentity(NamedTuple):
+    """An identity; ids are 16 bytes, the three messages among them; `profile` is JSON text."""
+
+    id: bytes
+    did: str
+    type: str
+    parent: bytes | None
+    name: str
+    description: str | None
+    profile: str | None
+    claim: bytes | None
+    verification: bytes | None
+    update: bytes | None
+    created: int
+    updated: int | None
+
+
+MESSAGES: Collection[StoredMessage] = Collection(
+    name="messages",
+    select=messages.SHOWN_COLUMNS,
+    source=messages.SHOWN_SOURCE,
+    namespace="m.namespace",
+    sequence="m.sequence",
+    columns=_columns(
+        "sequence", "pins", "confirmed", table="m",
+        id=_id("m.id"), cid=_json("m.header", "cid"), batch=_id("b.id"), txid=_id("b.tx"),
+        hash=_hash("m.hash"), group=_json("m.header", "group"), datahash=_json("m.header", "datahash"),
+        type=_json("m.header", "type"), txtype=_json("m.header", "txtype"), author=_json("m.header", "author"),
+        key=_json("m.header", "key"), tag=_json("m.header", "tag"), topics=_json_names("m.header", "topics"),
+        created=_json_time("m.header", "created"), state=_plain(messages.SHOWN_STATE),
+        rejectreason=_plain("m.reject_reason"), idempotencykey=_plain("m.idempotency_key"),
+        txparent__type=_json("m.header", "txparent", "type"), txparent__id=_json("m.header", "txparent", "id"),
+    ),
+    read=lambda row: StoredMessage(*row),
+)  # fmt: skip
+
+DATA: Collection[Data] = Collection(
+    name="data",
+    select=messages.DATA,
+    source="data d",
+    namespace="d.namespace",
+    sequence="d.sequence",
+    columns=_columns(
+        "validator", "created", "value", "public", table="d",
+        id=_id("d.id"), hash=_hash("d.hash"),
+        datatype__name=_plain("d.datatype_name"), datatype__version=_plain("d.datatype_version"),
+        blob__hash=_json("d.blob", "hash"), blob__name=_json("d.blob", "name"), blob__path=_json("d.blob", "path"),
+        blob__public=_json("d.blob", "public"), blob__size=_json("d.blob", "size"),
+    ),
+    read=messages.read_data,
+)  # fmt: skip
+
+EVENTS: Collection[EventRow] = Collection(
+    name="events",
+    select=events.COLUMNS,
+    source="events e",
+    namespace="e.namespace",
+    sequence="e.sequence",
+    columns=_columns(
+        "type", "topic", "sequence", "created", table="e",
+        id=_id("e.id"), reference=_id("e.reference"), correlator=_id("e.correlator"), tx=_id("e.tx"),
+    ),
+    read=lambda row: EventRow(*row),
+)  # fmt: skip
+
+BATCHES: Collection[BatchRow] = Collection(
+    name="batches",
+    select=batches.COLUMNS,
+    source="batches",
+    namespace="namespace",
+    sequence="sequence",
+    columns=_columns(
+        "type", "author", "key", "created", "confirmed", table="batches",
+        id=_id("batches.id"), node=_id("batches.node"), group=_hash("batches.group_hash"), hash=_hash("batches.hash"),
+        payloadref=_plain("batches.payload_ref"), tx__type=_plain("batches.tx_type"), tx__id=_id("batches.tx"),
+    ),
+    read=lambda row: BatchRow(*row),
+)  # fmt: skip
+
+_DISPATCHED = """
+    CASE WHEN p.sequence <= (SELECT o.current FROM offsets o WHERE o.type = 'aggregator' AND o.name = n.name)
+          AND NOT EXISTS (SELECT 1 FROM waiting_pins w WHERE w.pin = p.sequence) THEN 1 ELSE 0 END"""
+
+PINS: Collection[ShownPin] = Collection(
+    name="pins",
+    select=f"p.sequence, p.masked, p.hash, e.batch, e.batch_hash, p.position, {_DISPATCHED}, e.signer, p.created",
+    source="""
+        pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent JOIN namespaces n ON n.id = p.namespace""",
+    namespace="p.namespace",
+    sequence="p.sequence",
+    columns=_columns(
+        "sequence", "masked", "created", table="p",
+        hash=_hash("p.hash"), batch=_id("e.batch"), index=_plain("p.position"), dispatched=_plain(f"({_DISPATCHED})"),
+    ),
+    read=lambda row: _shown_pin(*row),
+)  # fmt: skip
+
+SUBSCRIPTIONS: Collection[SubscriptionRow] = Collection(
+    name="subscriptions",
+    select=subscriptions.COLUMNS,
+    source="subscriptions s",
+    namespace="s.namespace",
+    sequence="s.sequence",
+    columns=_columns(
+        "name", "transport", "options", "created", table="s",
+        id=_id("s.id"), filters=_plain("s.filter"), events=_json("s.filter", "events"),
+    ),
+    read=lambda row: SubscriptionRow(*row),
+)  # fmt: skip
+
+TRANSACTIONS: Collection[TransactionRow] = Collection(
+    name="transactions",
+    select="t.id, t.type, t.created, t.idempotency_key, t.blockchain_ids",
+    source="transactions t",
+    namespace="t.namespace",
+    sequence="t.sequence",
+    columns=_columns(
+        "type", "created", table="t",
+        id=_id("t.id"), idempotencykey=_plain("t.idempotency_key"), blockchainids=_plain("t.blockchain_ids"),
+    ),
+    read=lambda row: TransactionRow(*row),
+)  # fmt: skip
+
+OPERATIONS: Collection[OperationRow] = Collection(
+    name="operations",
+    select=operations.COLUMNS,
+    source="operations",
+    namespace="namespace",
+    sequence="sequence",
+    columns=_columns(
+        "type", "status", "error", "plugin", "input", "output", "created", "updated", table="operations",
+        id=_id("operations.id"), tx=_id("operations.tx"), retry=_id("operations.retry"),
+    ),
+    read=lambda row: OperationRow(*row),
+)  # fmt: skip
+
+
+def _identities(name: str, only: str = "") -> Collection[ShownIdentity]:
+    return Collection(
+        name=name,
+        select="""
+            i.id, i.did, i.type, i.parent, i.name, i.description, i.profile, i.claim, i.verification, i."update",
+            i.created, i.updated""",
+        source="identities i",
+        namespace="i.namespace",
+        sequence="i.created",
+        columns=_columns(
+            "did", "type", "name", "description", "profile", "created", "updated", table="i",
+            id=_id("i.id"), parent=_id("i.parent"), messages__claim=_id("i.claim"),
+            messages__verification=_id("i.verification"), messages__update=_id('i."update"'),
+        ),
+        read=lambda row: ShownIdentity(*row),
+        only=only,
+    )  # fmt: skip
+
+
+IDENTITIES = _identities("identities")
+NODES = _identities("nodes", "i.type = 'node'")
+ORGANIZATIONS = _identities("organizations", "i.type = 'org'")
