@@ -32,12 +32,13 @@ class Frame(msgspec.Struct):
     events: list[msgspec.Raw] = []
 
 
-class _Numbered(msgspec.Struct):
+class _Identity(msgspec.Struct):
+    id: str = ""
     sequence: int = 0
 
 
 read_frame = msgspec.json.Decoder(Frame).decode
-_read_number = msgspec.json.Decoder(_Numbered).decode
+_read_identity = msgspec.json.Decoder(_Identity).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +136,15 @@ class Listener:
             self._printer.rows(printed)
             self._note(printed)
         if self._ack:
-            # Acknowledged in the middle of a batch, by an event's own id: that and what is before it.
-            last = frame.id if room >= len(events) else str(decode(printed[-1])["id"])
-            self._stream.send(f'{{"type":"ack","id":"{last}","subscription":{bytes(frame.subscription).decode()}}}')
+            # In the middle of a batch, each printed event by its own id: what was not printed comes again.
+            whole = room >= len(events)
+            for id in [frame.id] if whole else [_read_identity(event).id for event in printed]:
+                self._stream.send(f'{{"type":"ack","id":"{id}","subscription":{bytes(frame.subscription).decode()}}}')
 
     def _note(self, printed: list[bytes]) -> None:
         if not self._count:
-            self._first = _read_number(printed[0]).sequence
-        self._last = _read_number(printed[-1]).sequence
+            self._first = _read_identity(printed[0]).sequence
+        self._last = _read_identity(printed[-1]).sequence
         self._count += len(printed)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ffctl.failure import BLOCKED, FAILED, INTERRUPTED, TIMED_OUT, Failure
+from ffctl.failure import BLOCKED, FAILED, INTERRUPTED, TIMED_OUT, USAGE, Failure
 from ffctl.interrupts import Interrupts
 from ffctl.message import bad_input
 from ffctl.output import Printer
@@ -25,7 +25,8 @@ FRAME_MESSAGES = 50
 FRAME_BYTES = 1 << 18
 FRAMES_IN_FLIGHT = 12
 READ_BYTES = 1 << 18
-LINE_BYTES_MAX = 1 << 24
+MESSAGE_BYTES_MAX = 1 << 21
+"""What is not even tried: a frame may hold 4 MiB, and the default limit of a message is far below."""
 SHOWN_MAX = 10
 DRAW_S = 0.1
 END_S = 5.0
@@ -92,6 +93,12 @@ class Tally:
         return ", ".join([f"{self.accepted:,} accepted in {took:.1f} s ({shown:,.0f}/s)", *rest])
 
 
+def too_long(number: int) -> Failure:
+    """A line that no daemon takes."""
+    text = f"line {number} is too long: more than {MESSAGE_BYTES_MAX >> 20} MiB as a message"
+    return Failure(USAGE, "FFD6008", text, "send it in parts")
+
+
 class Lines:
     """Lines of a file descriptor, numbered from 1, read without waiting for more than there is."""
 
@@ -113,8 +120,8 @@ class Lines:
         if self.ended:
             whole, newline, rest = self._rest, self._rest, b""
         self._rest = rest
-        if len(rest) > LINE_BYTES_MAX:
-            raise bad_input(f"line {self.number + 1} is longer than {LINE_BYTES_MAX >> 20} MiB", "send it as @FILE")
+        if len(rest) > MESSAGE_BYTES_MAX:
+            raise too_long(self.number + 1)
         if not newline:
             return []
         lines = self._decoded(whole)
@@ -209,6 +216,8 @@ class Sender:
             for line in self._lines.more():
                 number += 1
                 message = self._message_of(line, number)
+                if message is not None and len(message) > MESSAGE_BYTES_MAX:
+                    raise too_long(number)
                 if message is not None:
                     self._waiting.append((number, message))
         except Failure as failure:

@@ -5,11 +5,12 @@ where only the shape of an answer matters. What ffctl and ffd do together is tes
 """
 
 import json
+import operator
 import re
 import socketserver
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -207,21 +208,22 @@ def selected(name: str, rows: list[Row], query: list[tuple[str, str]]) -> list[R
     return [{key: item for key, item in row.items() if key != "#"} for row in found[start:stop]]
 
 
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq,
+    "^": str.startswith, "$": str.endswith, "@": operator.contains,
+}  # fmt: skip
+
+
 def matches(name: str, row: Row, key: str, texts: list[str]) -> bool:
-    path = "#" if key == "sequence" else key if key in row else f"{KEYS[name]}{key}"
-    value = at(row, path)
+    value = at(row, "#" if key == "sequence" else key if key in row else f"{KEYS[name]}{key}")
+    if isinstance(value, list):
+        value = ",".join(value)
     results = []
     for text in texts:
         found = re.fullmatch(r"\[?(>=|<=|>|<|=|\^|\$|@)?(.*)", text, re.DOTALL)
         assert found
-        operator, operand = found[1] or "=", type(value)(found[2]) if isinstance(value, int) else found[2]
-        text_value = ",".join(value) if isinstance(value, list) else value
-        results.append({
-            ">=": lambda: text_value >= operand, "<=": lambda: text_value <= operand, ">": lambda: text_value > operand,
-            "<": lambda: text_value < operand, "=": lambda: text_value == operand,
-            "^": lambda: text_value.startswith(operand), "$": lambda: text_value.endswith(operand),
-            "@": lambda: operand in text_value,
-        }[operator]())  # fmt: skip
+        operand = int(found[2]) if isinstance(value, int) else found[2]
+        results.append(COMPARE[found[1] or "="](value, operand))
     return all(results) if any(text.startswith("[") for text in texts) else any(results)
 
 
@@ -318,11 +320,14 @@ class Socket:
                 node.changed.notify_all()
 
     def deliver_from(self, offset: int, name: str, topic: re.Pattern[str]) -> None:
+        def something() -> bool:
+            return len(node.rows["events"]) > offset + 1 or not self.open
+
         node = self.node
         number = 0
         while self.open:
             with node.changed:
-                node.changed.wait_for(lambda: len(node.rows["events"]) > offset + 1 or not self.open, 0.2)
+                node.changed.wait_for(something, 0.2)
                 events = node.rows["events"][offset + 1 : offset + 1 + node.batch_events]
             if not events:
                 continue

@@ -38,8 +38,14 @@ def test_what_is_not_json_is_refused_before_it_is_sent(raw: str) -> None:
 
 OBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a value": ('{"value":1}', {"header": {"topics": ["a", "b"], "tag": "tag"}, "data": [{"value": 1}]}),
-    "its own topic": ('{"topic":"t","value":null}', {"header": {"topics": ["t"], "tag": "tag"}, "data": [{"value": None}]}),
-    "topics, tag": ('{"topics":["x"],"tag":"y","value":[]}', {"header": {"topics": ["x"], "tag": "y"}, "data": [{"value": []}]}),
+    "its own topic": (
+        '{"topic":"t","value":null}',
+        {"header": {"topics": ["t"], "tag": "tag"}, "data": [{"value": None}]},
+    ),
+    "its topics and tag": (
+        '{"topics":["x"],"tag":"y","value":[]}',
+        {"header": {"topics": ["x"], "tag": "y"}, "data": [{"value": []}]},
+    ),
     "FireFly's own": (
         '{"header":{"tag":"z","txtype":"unpinned"},"data":[{"value":1},{"value":2}]}',
         {"header": {"topics": ["a", "b"], "tag": "z", "txtype": "unpinned"}, "data": [{"value": 1}, {"value": 2}]},

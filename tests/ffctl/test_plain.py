@@ -21,7 +21,7 @@ def is_quiet(text: str) -> bool:
     bad = {"\x7f", "\xad", "\u061c", "\ufeff", "\u3164", "\u2028", "\u2029"}
     return not any(
         (ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 or c in bad or "\u200b" <= c <= "\u200f"
-        or "\u202a" <= c <= "\u202e" or "\u2060" <= c <= "\u206f" or 0xD800 <= ord(c) < 0xE000 or 0xE0000 <= ord(c) <= 0xE0FFF
+        or "\u202a" <= c <= "\u202e" or "\u2060" <= c <= "\u206f" or 0xD800 <= ord(c) < 0xE000 or ord(c) >> 12 == 0xE0
         for c in text
     )  # fmt: skip
 
