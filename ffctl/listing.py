@@ -53,11 +53,11 @@ def show_list(settings: Settings, collection: Collection, query: Query, *, last:
 
 def _rows(collection: Collection, query: Query, last: int) -> Iterator[bytes]:
     if not last:
-        return _walk(collection, query, ascending=True)
+        return _walk(collection, query, ascending=True, page=PAGE)
     return iter(list(islice(_walk(collection, query, ascending=False, page=min(last, PAGE)), last))[::-1])
 
 
-def _walk(collection: Collection, query: Query, *, ascending: bool, page: int = PAGE) -> Iterator[bytes]:
+def _walk(collection: Collection, query: Query, *, ascending: bool, page: int) -> Iterator[bytes]:
     """All rows in the order of the key; rows with equal keys are passed by counting them."""
     base = [*query, ("sort", _sort(collection, ascending=ascending)), ("limit", str(page))]
     key, count = "", 0

@@ -91,4 +91,4 @@ def _asked(
         found = list(ask(Client(settings.path, settings.namespace, timeout_s=DEADLINE_S)))
     except (Failure, ValueError, KeyError):
         return []
-    return [(visible(name), visible(words)) for name, words in found if name.startswith(incomplete)]
+    return [(visible(name), visible(words)) for name, words in sorted(found) if name.startswith(incomplete)]

@@ -24,7 +24,18 @@ from ffctl.settings import Color, Output, Settings
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-__all__ = ["Command", "Context", "LazyGroup", "Parameter", "TyperGroup", "UsageError", "build", "complete", "examples"]
+__all__ = [
+    "Command",
+    "Context",
+    "LazyGroup",
+    "Parameter",
+    "TyperGroup",
+    "UsageError",
+    "build",
+    "common_options",
+    "complete",
+    "examples",
+]
 
 
 def examples(*lines: str) -> str:
@@ -79,7 +90,7 @@ def _load(name: str, module: str) -> Command:
 def _furnish(command: Command) -> None:
     """Give a command, and those below it, the common options and cheap checks."""
     command.context_settings = {**HELP, **command.context_settings}
-    command.params = [*command.params, *_common()]
+    command.params = [*command.params, *common_options()]
     context = command.context_class(command, **command.context_settings)
     for param in command.get_params(context):  # with --help, which is made here
         _cheapen(param)
@@ -152,11 +163,12 @@ def _options(
         ),
     ] = None,
 ) -> None:
-    """The common options: never called, only read by `_common`."""
+    """The common options: never called, only read by `common_options`."""
 
 
 @cache
-def _common() -> list[Parameter]:
+def common_options() -> list[Parameter]:
+    """The parameters that every command has."""
     shelf = typer.Typer(add_completion=False)
     shelf.command()(_options)
     return list(get_command(shelf).params)

@@ -1,0 +1,108 @@
+"""What a person sees: colour, headers and progress on a terminal only, and never a control character of a payload."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+import pytest
+
+from tests.ffctl.conftest import COMMAND, Ffctl, environment
+from tests.ffctl.standin import Node
+from tests.ffctl.test_plain import is_quiet
+
+NASTY = "a\x1b[2J\x1b]0;title\x07b\u202e\u200b\x7f\x9b31m\r\nc\x00"
+
+
+def on_terminal(node: Node, *words: str, stdin: bytes = b"", columns: int = 80, **env: str) -> str:
+    """What appears when stdout and stderr are a terminal."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    variables = environment(node.path, TERM="xterm", **env)
+    del variables["COLUMNS"]
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=subprocess.PIPE, stdout=there, stderr=there, env=variables
+    ) as process:  # fmt: skip
+        os.close(there)
+        assert process.stdin
+        process.stdin.write(stdin)
+        process.stdin.close()
+        seen = b""
+        while block := read(here):
+            seen += block
+    os.close(here)
+    return seen.decode().replace("\r\n", "\n")
+
+
+def read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:
+        return b""  # the other side is closed
+
+
+@pytest.fixture
+def nasty(node: Node) -> Node:
+    node.broadcast({"header": {"topics": ["t"], "tag": NASTY}, "data": [{"value": NASTY}, {"value": {NASTY: NASTY}}]})
+    return node
+
+
+WAYS = {
+    "table": [], "json": ["-o", "json"], "ndjson": ["-o", "ndjson"], "yaml": ["-o", "yaml"], "id": ["-o", "id"],
+    "format": ["--format", "{value} {tag} {values}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("words", [["tail", "--from", "oldest", "--count", "1"], ["msg", "list", "--data"]])
+def test_no_payload_reaches_the_terminal_raw(words: list[str], way: list[str], nasty: Node) -> None:
+    seen = on_terminal(nasty, *words, *way, NO_COLOR="1")
+    assert seen and is_quiet(seen)
+
+
+def test_one_object_is_shown_safely_too(nasty: Node) -> None:
+    id = nasty.rows["messages"][0]["header"]["id"]
+    seen = on_terminal(nasty, "msg", "show", id, NO_COLOR="1")
+    assert is_quiet(seen) and "header.tag" in seen
+
+
+def test_json_in_a_pipe_is_escaped_alike(nasty: Node, ffctl: Ffctl) -> None:
+    assert is_quiet(ffctl("msg", "list", "--data", "-o", "ndjson").out)
+    assert is_quiet(ffctl("msg", "list", "--data").out.replace("\t", " "))
+
+
+def test_a_terminal_gets_a_header_and_is_not_overrun(node: Node, ffctl: Ffctl) -> None:
+    for text in ("x" * 300, "漢字" * 100, "short"):
+        node.broadcast({"header": {"topics": ["t"]}, "data": [{"value": text}]})
+    seen = on_terminal(node, "msg", "list", "--data", columns=120, NO_COLOR="1").splitlines()
+    assert seen[0].startswith("CREATED") and len(seen) == 4 and all(len(line) <= 120 for line in seen)
+    assert seen[1].endswith("…")
+    assert len(ffctl("msg", "list", "--data").lines) == 3 and "x" * 300 in ffctl("msg", "list", "--data").out
+
+
+def test_colour_is_for_terminals_that_want_it(node: Node, ffctl: Ffctl) -> None:
+    node.broadcast({"data": [{"value": 1}]})
+    assert "\x1b[1m" in on_terminal(node, "msg", "list")
+    assert "\x1b" not in on_terminal(node, "msg", "list", NO_COLOR="1")
+    assert "\x1b" not in on_terminal(node, "msg", "list", "--color", "never")
+    assert "\x1b" not in ffctl("msg", "list").out
+    assert "\x1b[31m" in on_terminal(node, "sub", "show", "x")
+    assert "\x1b" not in ffctl("sub", "show", "x").err
+
+
+def test_progress_is_drawn_on_a_terminal_only(node: Node, ffctl: Ffctl) -> None:
+    lines = b"x\n" * 2000
+    seen = on_terminal(node, "broadcast", "--lines", stdin=lines)
+    assert "\r" in seen and seen.rstrip().endswith("/s)")
+    path = node.path.parent / "lines"
+    path.write_bytes(lines)
+    assert "[####" in on_terminal(node, "broadcast", "--lines", f"@{path}")
+    assert "\r" not in ffctl("broadcast", "--lines", f"@{path}").err
+    assert "\r" not in on_terminal(node, "broadcast", "--lines", f"@{path}", "-q")
+
+
+def test_quiet_leaves_only_errors(node: Node, ffctl: Ffctl) -> None:
+    assert ffctl("broadcast", "--lines", "-q", stdin="a\n").err == ""
+    assert ffctl("sub", "show", "x", "-q").err.startswith("ffctl: ")
