@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SCOPED_PATH = "/api/v1/namespaces/"
+WRITES_WAITING_MAX = 4
 SEND_START = '{"type":"send"'
 
 
@@ -109,9 +110,9 @@ class _Subscribed:
             ref = subscription_ref(dispatcher.subscription)
             events = ",".join(delivery.events)
             frame = f'{{"type":"event_batch","id":"{delivery.batch}","subscription":{ref},"events":[{events}]}}\n'
-            await self._session.socket.send_many([frame])
+            await self._session.say([frame])
         else:
-            await self._session.socket.send_many([event + "\n" for event in delivery.events])
+            await self._session.say([event + "\n" for event in delivery.events])
         if self._session.autoack:
             self._ack_all(dispatcher)
 
@@ -140,6 +141,7 @@ class Session:
         self._autoack_fixed = False
         self._scope = scoped_namespace(socket.path)
         self._subscribed: list[_Subscribed] = []
+        self._outgoing, self._to_write = trio.open_memory_channel[Sequence[str]](WRITES_WAITING_MAX)
         self._unanswered: deque[_Sending] = deque()
         self._room = trio.Semaphore(limits.frames_in_flight_max)
         self._sent = trio.Event()
@@ -147,14 +149,26 @@ class Session:
     async def run(self) -> None:
         """Serve the connection until either side closes it."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write)
             nursery.start_soon(self._reply)
-            self._start_by_url(nursery)
+            await self._start_by_url(nursery)
             try:
                 while True:
                     await self._handle(await self.socket.receive(), nursery)
             except FfdError as refused:
                 await self._protocol_error(refused)
             nursery.cancel_scope.cancel()
+
+    async def say(self, frames: Sequence[str]) -> None:
+        """Queue frames for the one task that writes: who says something may be cancelled, a half-written frame may not.
+
+        Waits while the reader stalls.
+        """
+        await self._outgoing.send(frames)
+
+    async def _write(self) -> NoReturn:
+        while True:
+            await self.socket.send_many(await self._to_write.receive())
 
     async def _handle(self, frame: str | bytes, nursery: trio.Nursery) -> None:
         """Do what one frame asks for. Raises what ends the connection."""
@@ -195,7 +209,7 @@ class Session:
                 # One commit often settles several frames: their answers leave together.
                 while self._unanswered and self._unanswered[0].settled:
                     frames.append(await self._answer(self._unanswered.popleft()))
-                await self.socket.send_many(frames)
+                await self.say(frames)
                 for _ in frames:
                     self._room.release()
 
@@ -211,7 +225,7 @@ class Session:
 
     # Subscribing -------------------------------------------------------------------------------------------------
 
-    def _start_by_url(self, nursery: trio.Nursery) -> None:
+    async def _start_by_url(self, nursery: trio.Nursery) -> None:
         """The subscription that the URL asks for, if it asks for one; its errors are told and do not end anything."""
         query = {name.lower(): value for name, value in parse_pairs(self.socket.query)}
         if not (_flag(query, "ephemeral") or "name" in query):
@@ -219,7 +233,7 @@ class Session:
         try:
             self._start(_start_of_query(query), nursery)
         except FfdError as refused:
-            nursery.start_soon(self.socket.send_many, [_error_frame(str(refused))])
+            await self.say([_error_frame(str(refused))])
 
     def _start(self, start: _Start, nursery: trio.Nursery) -> None:
         self._set_autoack(start.autoack)
