@@ -67,7 +67,7 @@ def encode(tx: Transaction, rows: Sequence[EventWithMessage], *, with_data: bool
 def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]) -> EncodedEvent:
     text = event_text(row)
     if row.message is not None:
-        data = _values_json(values[row.message]) if row.message in values else row.data or "[]"
+        data = values_json(values[row.message]) if row.message in values else row.data or "[]"
         return EncodedEvent(row, f'{text},"message":{message_text(row, data)}')
     if row.type == TRANSACTION_SUBMITTED:
         return _with_transaction(tx, row, text)
@@ -99,7 +99,7 @@ def message_text(row: EventWithMessage, data: str) -> str:
     )  # fmt: skip
 
 
-def _values_json(rows: Sequence[Row]) -> str:
+def values_json(rows: Sequence[Row]) -> str:
     """Data items with their values, as FireFly's `fetchdata` shows them."""
     return f"[{','.join([value_json(*row) for row in rows])}]"
 

@@ -186,8 +186,12 @@ def message_json(
     reject_reason: str = "",
     pins: Sequence[str] = (),
     idempotency_key: str = "",
+    data_last: bool = False,
 ) -> str:
-    """The JSON of a message from its stored texts. With nothing but `pins` (and `txid`) it is the form in a batch."""
+    """The JSON of a message from its stored texts. With nothing but `pins` (and `txid`) it is the form in a batch.
+
+    `data_last` puts the data where FireFly's MessageInOut has it: at the end, and not at all when there is none.
+    """
     parts = [f'{{"header":{header_text}']
     if local_namespace:
         parts.append(f',"localNamespace":{json_string(local_namespace)}')
@@ -202,11 +206,14 @@ def message_json(
         parts.append(f',"confirmed":"{format_time(confirmed)}"')
     if reject_reason:
         parts.append(f',"rejectReason":{json_string(reject_reason)}')
-    parts.append(f',"data":{refs_text}')
+    if not data_last:
+        parts.append(f',"data":{refs_text}')
     if pins:
         parts.append(f',"pins":{strings_json(pins)}')
     if idempotency_key:
         parts.append(f',"idempotencyKey":{json_string(idempotency_key)}')
+    if data_last and refs_text != "[]":
+        parts.append(f',"data":{refs_text}')
     parts.append("}")
     return "".join(parts)
 

@@ -9,7 +9,7 @@ messages without a tag. Ids, hashes, times and numbers that are absent are null,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -96,11 +96,6 @@ def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes) 
         (namespace, id),
     )
     return None if row is None else collection.read(row)
-
-
-def with_references(query: Query, references: Iterable[bytes]) -> Query:
-    """The query, narrowed to events that speak of one of these."""
-    return narrowed(query, Group("or", tuple(Condition("eq", "reference", format_uuid(id)) for id in references)))
 
 
 def narrowed(query: Query, condition: Condition | Group) -> Query:

@@ -1,0 +1,147 @@
+"""One request as a handler sees it, and the handler's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+from starlette.requests import Request
+
+from ffd.api import filters, refusals
+from ffd.api.desk import Desk
+from ffd.model.errors import FfdError, Full, Invalid, NotFound
+from ffd.model.ids import format_uuid, parse_uuid
+from ffd.model.namespace import Namespace
+from ffd.model.query import Condition, Group, Query
+from ffd.model.times import parse_duration
+from ffd.store import Transaction, search
+from ffd.store.search import Collection
+
+R = TypeVar("R")
+
+LIST_BYTES_MAX = 64 * 1024 * 1024
+"""A list whose values are larger than this together is refused: it must fit into the memory of both ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and JSON text; `None` is an answer without a body."""
+
+    status: int
+    text: str | None
+
+
+class Call:
+    """One request: its namespace, the parts of its path, its query and its body."""
+
+    def __init__(self, desk: Desk, request: Request) -> None:
+        self.desk = desk
+        self.path: Mapping[str, str] = request.path_params
+        self.late: FfdError | None = None
+        """What to answer when the deadline passes from now on; None for the common word."""
+        self._request = request
+
+    @cached_property
+    def namespace(self) -> Namespace:
+        """The namespace in the path, or the default one. Raises NotFound FF10436."""
+        return self.desk.namespace(self.path.get("ns", self.desk.default_namespace))
+
+    @property
+    def request_id(self) -> str:
+        """The id that the client gave its request, or that the door did."""
+        return str(getattr(self._request.state, "request_id", "?"))
+
+    @cached_property
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """The query string, decoded. Raises Invalid when it is too long."""
+        return filters.parse_pairs(str(self._request.scope["query_string"].decode("latin-1")))
+
+    @cached_property
+    def timeout_s(self) -> float:
+        """How long the answer may take: what the request says, within the limit. Raises Invalid FF00137."""
+        text = self._request.headers.get("request-timeout", "")
+        limits = self.desk.limits
+        return max(0.0, min(parse_duration(text, bare_s=1) if text else limits.request_s, limits.request_max_s))
+
+    def flag(self, *names: str) -> bool:
+        """Is a switch of the query on, under any of its names?"""
+        return any(filters.flag([value for name, value in self.pairs if name == each]) for each in names)
+
+    def query(self, collection: str) -> Query:
+        """What the query string asks of a collection. Raises Invalid."""
+        return filters.parse_filter(collection, self.pairs)
+
+    def id(self, name: str) -> bytes:
+        """An id in the path. Raises Invalid FF00138."""
+        return parse_uuid(self.path[name])
+
+    async def body(self) -> bytes:
+        """The whole body, which must be JSON. Raises Invalid FF00162 (415), Full (413) without taking more of it."""
+        refusals.check_json(self._request.headers.get("content-type"))
+        most = self.desk.limits.request_bytes_max
+        taken = bytearray()
+        async for piece in self._request.stream():
+            if len(taken) + len(piece) > most:
+                raise Full(refusals.BODY_TOO_LARGE, f"The body is larger than {most} bytes: send less at once")
+            taken += piece
+        return bytes(taken)
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+
+
+def object_of(text: str) -> Answer:
+    """One object."""
+    return Answer(200, text)
+
+
+async def listing(
+    call: Call,
+    collection: Collection[R],
+    show: Callable[[Transaction, R], str],
+    *,
+    only: Condition | Group | None = None,
+) -> Answer:
+    """The rows of a collection that the query string asks for, of those that are `only` so; read off the event loop."""
+    query = call.query(collection.name)
+    if only is not None:
+        query = search.narrowed(query, only)
+
+    def unit(tx: Transaction) -> tuple[list[str], int | None]:
+        found = search.search(tx, collection, call.namespace.number, query)
+        return bounded(show(tx, row) for row in found.rows), found.total
+
+    return list_of(*await call.desk.store.read(unit))
+
+
+def list_of(texts: Sequence[str], total: int | None = None) -> Answer:
+    """Objects in their order: a bare array, or with the counts when these were asked."""
+    items = f"[{','.join(texts)}]"
+    return Answer(200, items if total is None else f'{{"count":{len(texts)},"total":{total},"items":{items}}}')
+
+
+def bounded(texts: Iterable[str]) -> list[str]:
+    """The texts, taken one by one. Raises Invalid as soon as they are too large for one answer."""
+    taken, size = [], 0
+    for text in texts:
+        size += len(text)
+        if size > LIST_BYTES_MAX:
+            raise Invalid("FFD2020", f"The list is larger than {LIST_BYTES_MAX} bytes: ask for fewer rows by limit")
+        taken.append(text)
+    return taken
+
+
+def one_of(call: Call, collection: Collection[R], name: str, what: str) -> R:
+    """The row whose id is in the path, read at once. Raises Invalid FF00138, NotFound FF10109."""
+    id = call.id(name)
+    found = call.desk.store.peek(lambda tx: search.find(tx, collection, call.namespace.number, id))
+    if found is None:
+        raise not_found(call, what, format_uuid(id))
+    return found
+
+
+def not_found(call: Call, what: str, id: str) -> NotFound:
+    """FF10109 for one thing that is not there."""
+    return NotFound("FF10109", f"Not found: no {what} {id[:80]} in namespace '{call.namespace.name}'")

@@ -1,0 +1,71 @@
+"""What is under way: messages that are not settled, and the contexts that wait, with who holds them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ffd.store import events, messages
+from ffd.store.transaction import Transaction
+
+
+class Sequences(NamedTuple):
+    """The newest message, pin and event of the node; 0 where there is none."""
+
+    messages: int
+    pins: int
+    events: int
+
+
+class Backlog(NamedTuple):
+    """How many messages of a namespace wait for the ledger to take them, and how many to be confirmed or rejected."""
+
+    unsent: int
+    unconfirmed: int
+
+
+class Blocked(NamedTuple):
+    """A context that waits: the pin that holds it, for what cause, and how many `pins` wait in all.
+
+    `message` and `topic` are None while the message is not here; `subject` is the thing whose arrival ends it.
+    """
+
+    topic: str | None
+    context: bytes
+    message: bytes | None
+    batch: bytes
+    cause: str
+    subject: str
+    since: int
+    pins: int
+
+
+def sequences(tx: Transaction) -> Sequences:
+    """How far the node's three sequences have come."""
+    pins: int = tx.value("SELECT coalesce(max(sequence), 0) FROM pins")
+    return Sequences(messages.last_sequence(tx), pins, events.last_sequence(tx))
+
+
+def backlog(tx: Transaction, namespace: int) -> Backlog:
+    """What is under way in a namespace: what it reads grows with that, not with the table."""
+    row = tx.one(
+        """
+        SELECT count(*) FILTER (WHERE m.state = 'ready' AND b.sent IS NULL), count(*)
+          FROM messages m LEFT JOIN batches b ON b.sequence = m.batch
+         WHERE m.namespace = ? AND m.confirmed IS NULL""",
+        (namespace,),
+    )
+    return Backlog(*(row or (0, 0)))
+
+
+def blocked(tx: Transaction, namespace: int, *, limit: int) -> list[Blocked]:
+    """The contexts that wait, the one that has waited longest first."""
+    rows = tx.execute(
+        """
+        SELECT w.topic, w.hash, w.message, w.batch, w.cause, w.subject, w.since, c.pins
+          FROM (SELECT hash, min(pin) AS pin, count(*) AS pins
+                  FROM waiting_pins WHERE namespace = ? GROUP BY hash) c
+          JOIN waiting_pins w ON w.pin = c.pin
+         ORDER BY w.pin LIMIT ?""",
+        (namespace, limit),
+    )
+    return [Blocked(*row) for row in rows]
