@@ -2,12 +2,14 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ffctl.failure import usage
 from ffctl.live import FILTER_KEYS
 from ffctl.plain import lookup, text_of
+
+MESSAGE_EVENTS = ("message_confirmed", "message_rejected")
 
 _PLACES = {
     "events": "type",
@@ -33,6 +35,12 @@ class Wanted:
 
     def __bool__(self) -> bool:
         return bool(self.topics or self.types or self.tag is not None or self.author is not None or self.regexes)
+
+    def messages_unless(self, everything: bool) -> "Wanted":
+        """Only events of messages, unless all events or some types are asked for."""
+        if everything or self.types or any(key == "events" for key, _ in self.regexes):
+            return self
+        return replace(self, types=MESSAGE_EVENTS)
 
     def filter(self) -> dict[str, Any]:
         """The subscription's `filter`."""

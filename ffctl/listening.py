@@ -160,10 +160,10 @@ def _code_and_words(error: str) -> tuple[str, str]:
     return (code, words) if colon else ("", error)
 
 
-def same_definition(existing: bytes, filter: dict[str, Any], name: str) -> None:
+def same_filter(existing: bytes, wanted: bytes, name: str) -> None:
     """Refuse (exit 4) to go on with a subscription whose filter is another than the one asked for."""
-    found = {key: item for key, item in decode(existing).get("filter", {}).items() if item}
-    if filter and found != filter:
+    found, asked = ({key: item for key, item in decode(raw)["filter"].items() if item} for raw in (existing, wanted))
+    if found != asked:
         text = f"the subscription {name!r} exists with another filter: {json.dumps(found)}"
         raise Failure(CONFLICT, "FFD6011", text, f"leave the filters out, or `ffctl sub create {name} --replace …`")
 

@@ -37,6 +37,10 @@ Regexes = Annotated[
         "transaction.type, blockchainevent.name or blockchainevent.listener, and a regular expression (RE2).",
     ),
 ]
+Everything = Annotated[
+    bool,
+    typer.Option("--all", help="All events, not only those of messages: transactions, ledger events, definitions."),
+]
 First = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,21 @@ from ffctl import live
 from ffctl.failure import NOT_FOUND, Failure
 from ffctl.filters import definition, options, wanted
 from ffctl.listing import Collection, show_list
-from ffctl.options import Author, First, Follow, Last, Regexes, Since, Tag, Topics, Types, Until, exactly, window
+from ffctl.options import (
+    Author,
+    Everything,
+    First,
+    Follow,
+    Last,
+    Regexes,
+    Since,
+    Tag,
+    Topics,
+    Types,
+    Until,
+    exactly,
+    window,
+)
 from ffctl.output import show, show_all
 from ffctl.plain import decode
 from ffctl.settings import client_of, settings_of
@@ -45,6 +59,7 @@ def create_subscription(
     tag: Tag = None,
     author: Author = None,
     filter: Regexes = None,
+    everything: Everything = False,
     first: First = "newest",
     readahead: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Events in flight beyond the one that waits for its ack.")
@@ -62,10 +77,10 @@ def create_subscription(
         ),
     ] = False,
 ) -> None:
-    """Create a durable subscription; exit 4 when there is one of this name."""
+    """Create a durable subscription to messages; exit 4 when there is one of this name."""
     body = definition(
         name,
-        wanted(topic, type, tag, author, filter).filter(),
+        wanted(topic, type, tag, author, filter).messages_unless(everything).filter(),
         options(first=first, readahead=readahead, batch=batch, with_data=with_data),
     )
     show(settings_of(ctx), client_of(ctx).create_subscription(body, replace=replace), SUBSCRIPTION)

@@ -1,13 +1,13 @@
 """`ffctl tail`: listen."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ffctl import live
 from ffctl.failure import NOT_FOUND, Failure, usage
 from ffctl.filters import Wanted, definition, options, place, wanted
-from ffctl.options import Author, First, Regexes, Tag, Topics, Types, exactly, seconds
+from ffctl.options import Author, Everything, First, Regexes, Tag, Topics, Types, exactly, seconds
 from ffctl.output import Printer
 from ffctl.settings import client_of, settings_of
 from ffctl.talk import Talk
@@ -46,6 +46,7 @@ def tail(
     tag: Tag = None,
     author: Author = None,
     filter: Regexes = None,
+    everything: Everything = False,
     last: Annotated[
         int | None, typer.Option("-n", "--last", min=0, metavar="N", help="Begin with the last N events that match.")
     ] = None,
@@ -72,7 +73,7 @@ def tail(
         ),
     ] = None,
 ) -> None:
-    """Listen: print events as they come, each acknowledged after it was printed.
+    """Listen: print messages as they are confirmed or rejected, each acknowledged after it was printed.
 
     With the name of a durable subscription every event is delivered at least once, whatever happens to the reader.
     Ctrl-C ends with a summary and exit code 130.
@@ -81,17 +82,19 @@ def tail(
     printer = Printer(settings, DELIVERY)
     asked = wanted(topic, type, tag, author, filter)
     idle_s = None if idle is None else seconds(idle, "--idle")
-    _check(name, first, last, create, asked, readahead)
+    _check(
+        name, first, last, create, asked, own=bool(asked) or everything or first is not None or readahead is not None
+    )
     client = client_of(ctx)
     from ffctl.listening import Limits, listen, place_of_last, start_frame
 
+    meant = asked.messages_unless(everything)
+    if name is None and last is not None:
+        first = place_of_last(client, last, meant)
+    wanted_options = options(first=first or "newest", readahead=_or(readahead))
     if name is not None:
-        name = _durable(client, name, asked, options(first=first or "newest", readahead=_or(readahead)), create)
-    elif last is not None:
-        first = place_of_last(client, last, asked)
-    start = start_frame(
-        settings.namespace, name, asked.filter(), options(first=first or "newest", readahead=_or(readahead))
-    )
+        _existing(client, name, asked, definition(name, meant.filter(), wanted_options) if create else None)
+    start = start_frame(settings.namespace, name, meant.filter(), wanted_options)
     listen(
         settings.path, start, printer, Talk(settings), Limits(count, idle_s), durable=name is not None, ack=not no_ack
     )
@@ -101,9 +104,7 @@ def _or(readahead: int | None) -> int:
     return READAHEAD if readahead is None else readahead
 
 
-def _check(
-    name: str | None, first: str | None, last: int | None, create: bool, asked: Wanted, readahead: int | None
-) -> None:
+def _check(name: str | None, first: str | None, last: int | None, create: bool, asked: Wanted, *, own: bool) -> None:
     """Refuse options that contradict one another, before anything is asked of the daemon."""
     if first is not None:
         place(first)
@@ -114,20 +115,20 @@ def _check(
         raise usage("--create needs the subscription's name", "write `ffctl tail NAME --create`")
     if name is not None and last is not None:
         raise usage("-n does not go with a durable subscription, which goes on where it stopped", "drop -n")
-    if name is not None and not create and (asked or first is not None or readahead is not None):
+    if name is not None and not create and own:
         hint = "add --create, or leave them out: an existing subscription has its own"
         raise usage("filters, --from and --readahead belong to a subscription when it is made", hint)
 
 
-def _durable(client: "Client", name: str, asked: Wanted, wanted_options: dict[str, Any], create: bool) -> str:
-    """The name of the subscription to start: it exists, or is created now."""
-    from ffctl.listening import same_definition
+def _existing(client: "Client", name: str, asked: Wanted, wanted_definition: bytes | None) -> None:
+    """See that the durable subscription exists, as asked for if filters were given; create it if it is to be."""
+    from ffctl.listening import same_filter
 
     if rows := client.subscriptions(exactly("name", name)):
-        same_definition(rows[0], asked.filter(), name)
-    elif create:
-        client.create_subscription(definition(name, asked.filter(), wanted_options))
+        if asked and wanted_definition:
+            same_filter(rows[0], wanted_definition, name)
+    elif wanted_definition:
+        client.create_subscription(wanted_definition)
     else:
         hint = f"see `ffctl sub list`, or make it: ffctl tail {name} --create"
         raise Failure(NOT_FOUND, "FFD6006", f"there is no subscription {name!r}", hint)
-    return name

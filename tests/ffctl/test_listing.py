@@ -76,7 +76,8 @@ def test_following_prints_what_is_new_and_nothing_twice(noun: str, name: str, no
 def test_subscriptions_are_found_by_name_and_by_id(node: Node, here: Ffctl) -> None:
     assert here("sub", "create", "a", "--topic", "t", "--from", "oldest").code == 0
     row: Row = node.rows["subscriptions"][0]
-    assert row["filter"] == {"topic": "^(?:t)$"} and row["options"]["readAhead"] == 200
+    assert row["filter"] == {"topic": "^(?:t)$", "events": "^(?:message_confirmed|message_rejected)$"}
+    assert row["options"]["readAhead"] == 200
     assert (
         here("sub", "show", "a", "-o", "id").out == here("sub", "show", row["id"], "-o", "id").out == f"{row['id']}\n"
     )

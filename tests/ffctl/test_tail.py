@@ -11,6 +11,8 @@ import pytest
 from tests.ffctl.conftest import COMMAND, Ffctl, environment
 from tests.ffctl.standin import Node, uid
 
+MESSAGES = "^(?:message_confirmed|message_rejected)$"
+
 
 def spoken(node: Node, count: int, topic: str = "t", **header: str) -> None:
     for number in range(count):
@@ -33,7 +35,17 @@ def test_the_last_n_are_the_last_that_match(node: Node, ffctl: Ffctl) -> None:
     spoken(node, 3, "b")
     done = ffctl("tail", "-n", "2", "--topic", "a", "--idle", "300ms", "--format", "{topic} {value}")
     assert done.lines == ["a 1", "a 2"]
-    assert node.starts[0]["filter"] == {"topic": "^(?:a)$"} and node.starts[0]["options"]["firstEvent"] == "0"
+    assert node.starts[0]["filter"] == {"topic": "^(?:a)$", "events": MESSAGES}
+    assert node.starts[0]["options"]["firstEvent"] == "0"
+
+
+def test_a_tail_is_of_messages_unless_all_or_other_events_are_asked_for(node: Node, ffctl: Ffctl) -> None:
+    ffctl("tail", "--idle", "50ms")
+    ffctl("tail", "--idle", "50ms", "--all")
+    ffctl("tail", "--idle", "50ms", "--type", "transaction_submitted")
+    ffctl("tail", "--idle", "50ms", "--filter", "events=identity")
+    found = [start["filter"] for start in node.starts]
+    assert found == [{"events": MESSAGES}, {}, {"events": "^(?:transaction_submitted)$"}, {"events": "identity"}]
 
 
 def test_filters_are_anchored_and_escaped(node: Node, ffctl: Ffctl) -> None:
