@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 SCOPED_PATH = "/api/v1/namespaces/"
 WRITES_WAITING_MAX = 4
+FAREWELL_S = 2.0
 SEND_START = '{"type":"send"'
 
 
@@ -244,9 +245,7 @@ class Session:
         if start.ephemeral:
             subscription = self._ephemeral(start)
             subscribed = self._subscribe(subscription.namespace, subscription.name)
-            nursery.start_soon(
-                self._desk.subscriptions.serve_ephemeral, subscription, subscribed, subscribed.placed
-            )
+            nursery.start_soon(self._desk.subscriptions.serve_ephemeral, subscription, subscribed, subscribed.placed)
         else:
             namespace = self._namespace(start.namespace)
             subscribed = self._subscribe(namespace.name, start.name or "")
@@ -265,9 +264,7 @@ class Session:
         if any(each.namespace == namespace and each.name == name for each in self._subscribed):
             raise Invalid("FFD2401", f"subscription '{name}' was started on this connection before: once is enough")
         if len(self._subscribed) >= self._limits.subscriptions_max:
-            raise Invalid(
-                "FFD2402", f"a connection can start {self._limits.subscriptions_max} subscriptions, not more"
-            )
+            raise Invalid("FFD2402", f"a connection can start {self._limits.subscriptions_max} subscriptions, not more")
         subscribed = _Subscribed(self, namespace, name)
         self._subscribed.append(subscribed)
         return subscribed
@@ -345,7 +342,8 @@ class Session:
     async def _protocol_error(self, error: FfdError) -> None:
         text = str(error) if error.code == "FF10176" else f"FF10176: Invalid data: {error}"
         log.info("connection of %r refused: %s", self.socket, error)
-        await self.socket.send_many([_error_frame(text)])
+        with trio.move_on_after(FAREWELL_S):  # to a reader that stalls there is nothing more to say
+            await self.socket.send_many([_error_frame(text)])
 
 
 async def serve_websocket(desk: Desk, limits: SessionLimits, socket: Socket) -> None:

@@ -9,8 +9,8 @@ import msgspec
 
 from ffd.model.canonical import json_string
 from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TRANSACTION_SUBMITTED
-from ffd.model.ids import format_uuid
-from ffd.model.message import message_json
+from ffd.model.ids import format_shared_uuid, format_uuid
+from ffd.model.message import id_of, message_json
 from ffd.model.times import format_time
 from ffd.store import Transaction, deliveries
 from ffd.store.deliveries import EventWithMessage
@@ -79,11 +79,12 @@ def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]
 def event_text(row: EventWithMessage) -> str:
     """The JSON of an event without its closing brace, for more to follow (FireFly reference 1.4)."""
     correlator = f',"correlator":"{format_uuid(row.correlator)}"' if row.correlator else ""
-    tx = f',"tx":"{format_uuid(row.tx)}"' if row.tx else ""
+    tx = f',"tx":"{format_shared_uuid(row.tx)}"' if row.tx else ""
+    reference = format_uuid(row.reference) if row.header is None else id_of(row.header)
     topic = f',"topic":{json_string(row.topic)}' if row.topic else ""
     return (
         f'{{"id":"{format_uuid(row.id)}","sequence":{row.sequence},"type":"{row.type}","namespace":"{row.namespace}",'
-        f'"reference":"{format_uuid(row.reference)}"{correlator}{tx}{topic},"created":"{format_time(row.created)}"'
+        f'"reference":"{reference}"{correlator}{tx}{topic},"created":"{format_time(row.created)}"'
     )
 
 
@@ -92,8 +93,8 @@ def message_text(row: EventWithMessage, data: str) -> str:
     return message_json(
         row.header or "{}", row.hash or b"", data,
         local_namespace=row.namespace,
-        batch="" if row.batch is None else format_uuid(row.batch),
-        txid="" if row.txid is None else format_uuid(row.txid),
+        batch="" if row.batch is None else format_shared_uuid(row.batch),
+        txid="" if row.txid is None else format_shared_uuid(row.txid),
         state=row.state or "", confirmed=row.confirmed, reject_reason=row.reject_reason or "",
         pins=row.pins.split(",") if row.pins else (), idempotency_key=row.idempotency_key or "",
     )  # fmt: skip

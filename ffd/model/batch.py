@@ -99,9 +99,16 @@ def manifest_json(
     `messages` are (id, hash in hex, number of topics) and `refs` all their data in batch order: what two messages use
     is listed twice.
     """
+    return manifest_text(batch_id, tx_type, tx_id, messages, refs_json(refs))
+
+
+def manifest_text(
+    batch_id: str, tx_type: str, tx_id: str, messages: Iterable[tuple[str, str, int]], refs_text: str
+) -> str:
+    """`manifest_json` for a caller that has the array of the data references as text already."""
     listed = ",".join([f'{{"id":"{id}","hash":"{hash}","topics":{topics}}}' for id, hash, topics in messages])
     tx = _tx_json(tx_type, tx_id)
-    return f'{{"version":1,"id":"{batch_id}","tx":{tx},"messages":[{listed}],"data":{refs_json(refs)}}}'
+    return f'{{"version":1,"id":"{batch_id}","tx":{tx},"messages":[{listed}],"data":{refs_text}}}'
 
 
 def batch_json(head: BatchHead, messages: Iterable[str], data: Iterable[str]) -> bytes:

@@ -103,7 +103,9 @@ def seal_data(
 
 def check_validator(text: str) -> str:
     """The validator in lower case, `json` when empty; `Invalid` FF00108 when it is not one of `VALIDATORS`."""
-    validator = text.lower() or "json"
+    if not text or text == "json":
+        return "json"
+    validator = text.lower()
     if validator not in VALIDATORS:
         raise Invalid("FF00108", f"Unknown validator type: {text[:80]!r}, use json, none or definition")
     return validator

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 from ffd.model.errors import Invalid
 
@@ -24,6 +25,12 @@ def format_uuid(raw: bytes) -> str:
     """The lower-case 8-4-4-4-12 text of 16 bytes."""
     digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+@lru_cache(maxsize=512)
+def format_shared_uuid(raw: bytes) -> str:
+    """`format_uuid` for the id of something that many things name, like a batch or a transaction."""
+    return format_uuid(raw)
 
 
 def parse_uuid(text: str) -> bytes:

@@ -223,6 +223,11 @@ def strings_json(texts: Sequence[str]) -> str:
     return f"[{','.join([json_string(text) for text in texts])}]"
 
 
+def id_of(header_text: str) -> str:
+    """The id in the text of a sealed header, which always comes first in it."""
+    return header_text[7:43]
+
+
 def _check_fields(header: Header, txtype: str) -> None:
     if txtype not in SEALABLE_TX_TYPES:
         raise Invalid(

@@ -35,6 +35,7 @@ _SIZE = re.compile(r"([0-9]{1,15})\s*(?:([kKmMgGtT])i?)?[bB]?")
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+@lru_cache(maxsize=1024)  # what is written together has one time
 def format_time(ns: int) -> str:
     """RFC 3339 in UTC with `Z`, up to nine digits of fraction, trailing zeros dropped: `2024-03-01T12:00:02.1Z`."""
     seconds, fraction = divmod(ns, NS)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ffd.model.data import Data, DatatypeRef, seal_data
+from ffd.model.data import Data, DatatypeRef, check_validator
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
-from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid
+from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid, sha256
 from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
@@ -111,13 +111,13 @@ class Acceptor:
     def begin(self, drafts: Sequence[Draft]) -> Accepting:
         """Check and seal broadcasts, and queue them behind all that were begun before. Raises Full."""
         self._check_room()
-        created = format_time(self._world.now())
+        now = self._world.now()
         results: list[Accepted | FfdError] = []
         prepared: list[_Prepared] = []
         places: list[int] = []
         for draft in drafts:
             try:
-                each = self._prepare(draft, created)
+                each = self._prepare(draft, now)
             except FfdError as refused:
                 results.append(refused)
             else:
@@ -136,13 +136,13 @@ class Acceptor:
                 f"are kept for what was accepted before: make room, then send again",
             )
 
-    def _prepare(self, draft: Draft, created: str) -> _Prepared:
+    def _prepare(self, draft: Draft, now: int) -> _Prepared:
         """Everything that can be done before the transaction. Raises Invalid, NotFound."""
         check_idempotency_key(draft.idempotency_key)
         wire = draft.header
         author, key = self._resolve(wire.author or "", wire.key or "")
         known: dict[str, int] = {}
-        items = [self._item(draft, item, known) for item in draft.items]
+        items = [self._item(draft, item, now, known) for item in draft.items]
         size = MESSAGE_SIZE_BASE + sum([DATA_SIZE_BASE + len(item.value or "") for item in items])
         if size > self.limits.message_bytes_max:
             raise Invalid(
@@ -153,7 +153,8 @@ class Acceptor:
         id = self._world.new_id()
         id_text = format_uuid(id)
         header = Header(
-            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key, created,
+            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key,
+            format_time(now),
             self.namespace.network_name, "", tuple([topic or "" for topic in wire.topics or ()]), wire.tag or "",
         )  # fmt: skip
         sealed = seal(header, [item.ref for item in items])
@@ -167,7 +168,7 @@ class Acceptor:
             raise Invalid("FFD2502", f"this node cannot sign with key {resolved}: its own is {self.namespace.key}")
         return did, resolved
 
-    def _item(self, draft: Draft, item: WireItem, known: dict[str, int]) -> Data:
+    def _item(self, draft: Draft, item: WireItem, now: int, known: dict[str, int]) -> Data:
         """One data item: one that is stored already, or a new one."""
         if item.id:
             sequence, found = self._stored_item(item)
@@ -178,10 +179,14 @@ class Acceptor:
         text = draft.value_text(item.value)
         if text == "null":
             raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
-        return seal_data(
-            format_uuid(self._world.new_id()), self._world.now(), text,
-            validator=item.validator or "", datatype=_datatype(item),
-        )  # fmt: skip
+        return Data(
+            id=format_uuid(self._world.new_id()),
+            hash=sha256(text.encode()),
+            created=now,
+            value=text,
+            validator=check_validator(item.validator or ""),
+            datatype=None if item.datatype is None else _datatype(item),
+        )
 
     def _stored_item(self, item: WireItem) -> tuple[int, Data]:
         id = parse_uuid(item.id or "")

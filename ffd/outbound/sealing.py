@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ffd.model.batch import BatchHead, batch_json, manifest_json
+from ffd.model.batch import BatchHead, batch_json, manifest_text
 from ffd.model.context import broadcast_context
 from ffd.model.data import Data, data_json
 from ffd.model.event import TRANSACTION_SUBMITTED
 from ffd.model.ids import format_uuid, sha256
-from ffd.model.message import BROADCAST, message_json
+from ffd.model.manifest import manifest_messages
+from ffd.model.message import BROADCAST, id_of, message_json
 from ffd.model.namespace import Namespace
 from ffd.outbound.accept import batch_offset_name
 from ffd.outbound.assembler import Assembly, BatchLimits, HeaderView, Passenger, assemble
@@ -71,8 +72,9 @@ class Sealer:
 
     def load(self, tx: Transaction, row: BatchRow) -> SealedBatch:
         """A sealed batch again, from its rows: the same bytes."""
-        first = batches.first_message(tx, row.sequence)
-        riders = [Passenger(m, _VIEW.decode(m.header)) for m in messages.texts_in_batch(tx, row.sequence, first)]
+        ids = [message.raw_id for message in manifest_messages(row.manifest)]
+        stored = messages.sealed_in(tx, row.sequence, ids, row.namespace)
+        riders = [Passenger(message, _VIEW.decode(message.header)) for message in stored]
         data = messages.data_between(tx, riders[0].message.sequence, riders[-1].message.sequence)
         made = {operation.type: operation.id for operation in reversed(operations.of_tx(tx, row.tx))}
         return SealedBatch(
@@ -82,7 +84,7 @@ class Sealer:
 
     def _seal(self, tx: Transaction, assembly: Assembly, data: dict[int, list[Data]]) -> SealedBatch:
         riders, now = assembly.passengers, self.world.now()
-        row = self._row(tx, riders, data, now)
+        row = self._row(tx, riders, now)
         payload = self._payload(row, riders, data)
         row = msgspec.structs.replace(row, payload_hash=sha256(payload))
         batches.insert(tx, row)
@@ -93,12 +95,12 @@ class Sealer:
         upload, pin = self._add_operations(tx, row, contexts, now)
         return SealedBatch(row, payload, contexts, upload, pin)
 
-    def _row(self, tx: Transaction, riders: list[Passenger], data: dict[int, list[Data]], now: int) -> BatchRow:
+    def _row(self, tx: Transaction, riders: list[Passenger], now: int) -> BatchRow:
         id, transaction, first = self.world.new_id(), self.world.new_id(), riders[0].header
-        manifest = manifest_json(
+        manifest = manifest_text(
             format_uuid(id), first.txtype, format_uuid(transaction),
-            [(format_uuid(r.message.id), r.message.hash.hex(), len(r.header.topics)) for r in riders],
-            [item.ref for rider in riders for item in data.get(rider.message.sequence, ())],
+            [(id_of(r.message.header), r.message.hash.hex(), len(r.header.topics)) for r in riders],
+            f"[{','.join([r.message.data[1:-1] for r in riders if r.message.data != '[]'])}]",
         )  # fmt: skip
         return BatchRow(
             sequence=batches.next_sequence(tx), id=id, namespace=self.namespace.number, type=BROADCAST,

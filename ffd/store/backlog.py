@@ -49,9 +49,9 @@ def backlog(tx: Transaction, namespace: int) -> Backlog:
     """What is under way in a namespace: what it reads grows with that, not with the table."""
     row = tx.one(
         """
-        SELECT count(*) FILTER (WHERE m.state = 'ready' AND b.sent IS NULL), count(*)
-          FROM messages m LEFT JOIN batches b ON b.sequence = m.batch
-         WHERE m.namespace = ? AND m.confirmed IS NULL""",
+        SELECT count(*) FILTER (WHERE s.state = 'ready' AND b.sent IS NULL), count(*)
+          FROM message_states s LEFT JOIN batches b ON b.sequence = s.batch
+         WHERE s.namespace = ? AND s.confirmed IS NULL""",
         (namespace,),
     )
     return Backlog(*(row or (0, 0)))

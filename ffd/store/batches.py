@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from ffd.model.manifest import manifest_messages
 from ffd.store.transaction import Transaction
 
 
@@ -68,19 +67,6 @@ def unsent(tx: Transaction, namespace: int, *, limit: int) -> list[BatchRow]:
         (namespace, limit),
     )
     return [BatchRow(*row) for row in rows]
-
-
-def first_message(tx: Transaction, sequence: int) -> int:
-    """The sequence of the first message of a batch that was sealed here: the first that its manifest names."""
-    manifest: str = tx.value("SELECT manifest FROM batches WHERE sequence = ?", (sequence,))
-    found: int = tx.value(
-        """
-        SELECT messages.sequence FROM batches
-          JOIN messages ON messages.namespace = batches.namespace AND messages.id = ?
-         WHERE batches.sequence = ?""",
-        (manifest_messages(manifest)[0].raw_id, sequence),
-    )
-    return found
 
 
 def mark_sent(tx: Transaction, sequence: int, payload_ref: str, now: int) -> None:

@@ -35,19 +35,20 @@ class EventWithMessage(NamedTuple):
 
 PAGE = """
     SELECT e.sequence, e.id, n.name, e.type, e.reference, e.correlator, e.tx, e.topic, e.created,
-           m.sequence, m.header, m.hash, m.data, m.state, m.confirmed, m.reject_reason, m.pins, m.idempotency_key,
+           m.sequence, m.header, m.hash, m.data, s.state, s.confirmed, s.reject_reason, m.pins, m.idempotency_key,
            b.id, b.tx
       FROM events e
       JOIN namespaces n ON n.id = e.namespace
       LEFT JOIN messages m ON m.namespace = e.namespace AND m.id = e.reference
                           AND e.type IN ('message_confirmed', 'message_rejected')
-      LEFT JOIN batches b ON b.sequence = m.batch"""
+      LEFT JOIN message_states s ON s.message = m.sequence
+      LEFT JOIN batches b ON b.sequence = s.batch"""
 
 
 def after(tx: Transaction, sequence: int, *, limit: int) -> list[EventWithMessage]:
     """The events past `sequence`, node-wide, in order."""
     rows = tx.execute(f"{PAGE} WHERE e.sequence > ? ORDER BY e.sequence LIMIT ?", (sequence, limit))
-    return [EventWithMessage(*row) for row in rows]
+    return [EventWithMessage._make(row) for row in rows]
 
 
 def of_ids(tx: Transaction, ids: Sequence[bytes]) -> list[EventWithMessage]:

@@ -12,6 +12,8 @@ from ffd.model.ids import format_uuid
 from ffd.store.transaction import Row, Transaction
 
 READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
+NEAR_FACTOR = 20
+"""How much longer than a batch the range may be that is read to find its messages."""
 FINAL_STATES = frozenset({CONFIRMED, REJECTED, "cancelled"})
 
 
@@ -71,11 +73,12 @@ class StoredMessage:
     txid: bytes | None
 
 
-SHOWN_STATE = "CASE WHEN m.state = 'ready' AND b.sent IS NOT NULL THEN 'sent' ELSE m.state END"
+SHOWN_STATE = "CASE WHEN s.state = 'ready' AND b.sent IS NOT NULL THEN 'sent' ELSE s.state END"
 SHOWN_COLUMNS = f"""
-           m.sequence, m.id, m.header, m.hash, m.data, {SHOWN_STATE}, m.confirmed, m.reject_reason, m.pins,
+           m.sequence, m.id, m.header, m.hash, m.data, {SHOWN_STATE}, s.confirmed, s.reject_reason, m.pins,
            m.idempotency_key, b.id, b.tx"""
-SHOWN_SOURCE = "messages m LEFT JOIN batches b ON b.sequence = m.batch"
+SHOWN_SOURCE = """messages m
+      JOIN message_states s ON s.message = m.sequence LEFT JOIN batches b ON b.sequence = s.batch"""
 
 
 def append(
@@ -94,12 +97,16 @@ def append(
     first: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM messages")
     tx.execute_many(
         """
-        INSERT INTO messages (sequence, id, namespace, header, hash, data, size, state, batch, pins, idempotency_key)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        INSERT INTO messages (sequence, id, namespace, header, hash, data, size, pins, idempotency_key)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         [
-            (n, m.id, namespace, m.header, m.hash, m.data, m.size, state, batch, m.pins, m.idempotency_key)
+            (n, m.id, namespace, m.header, m.hash, m.data, m.size, m.pins, m.idempotency_key)
             for n, m in enumerate(messages, first)
         ],
+    )
+    tx.execute_many(
+        "INSERT INTO message_states (message, namespace, state, batch) VALUES (?, ?, ?, ?)",
+        [(n, namespace, state, batch) for n in range(first, first + len(messages))],
     )
     places = dict(known)
     items = _new_items(messages, places, tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"))
@@ -215,10 +222,10 @@ def ready_after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> 
     """The messages past `offset` that wait for a batch, in the order they were accepted."""
     rows = tx.execute(
         """
-        SELECT sequence, id, header, hash, data, size
-          FROM messages
-         WHERE sequence > ? AND namespace = ? AND state = 'ready' AND batch IS NULL
-         ORDER BY sequence LIMIT ?""",
+        SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size
+          FROM message_states s JOIN messages m ON m.sequence = s.message
+         WHERE s.message > ? AND +s.namespace = ? AND s.state = 'ready' AND s.batch IS NULL
+         ORDER BY s.message LIMIT ?""",
         (offset, namespace, limit),
     )
     return [ReadyMessage(*row) for row in rows]
@@ -228,43 +235,64 @@ def put_in_batch(tx: Transaction, sequences: Sequence[int], batch: int) -> None:
     """Record that these messages, and nobody else's between them, travel in `batch`."""
     first, last = sequences[0], sequences[-1]
     if last - first + 1 == len(sequences):
-        tx.execute("UPDATE messages SET batch = ? WHERE sequence BETWEEN ? AND ?", (batch, first, last))
+        tx.execute("UPDATE message_states SET batch = ? WHERE message BETWEEN ? AND ?", (batch, first, last))
     else:
-        tx.execute_many("UPDATE messages SET batch = ? WHERE sequence = ?", [(batch, n) for n in sequences])
+        tx.execute_many("UPDATE message_states SET batch = ? WHERE message = ?", [(batch, n) for n in sequences])
 
 
 def in_batch(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int) -> list[BatchedMessage | None]:
     """The messages `ids` of a batch, in the order asked; None where one is not here.
 
-    A batch's messages were stored together: one range read finds them. What an earlier batch brought is looked up alone.
+    A batch's messages were stored near each other: one range read finds them, others are looked up one by one.
     """
     found: dict[bytes, BatchedMessage] = {}
-    start = tx.value("SELECT sequence FROM messages WHERE namespace = ? AND id = ?", (namespace, ids[0]))
-    if start is not None:
+    between = _range_of(tx, ids, namespace)
+    if between is not None:
         rows = tx.execute(
             """
-            SELECT sequence, id, header, hash, state, batch FROM messages
-             WHERE sequence >= ? AND batch = ? ORDER BY sequence LIMIT ?""",
-            (start, batch, len(ids)),
+            SELECT m.sequence, m.id, m.header, m.hash, s.state, s.batch
+              FROM message_states s JOIN messages m ON m.sequence = s.message
+             WHERE s.message BETWEEN ? AND ? AND s.batch = ?""",
+            (*between, batch),
         )
         found = {row[1]: BatchedMessage(*row) for row in rows}
     return [found.get(id) or _find_batched(tx, namespace, id) for id in ids]
 
 
+def _range_of(tx: Transaction, ids: Sequence[bytes], namespace: int) -> tuple[int, int] | None:
+    """The sequences of the first and last message of a batch, if they are near each other."""
+    first, last = sequence_of(tx, namespace, ids[0]), sequence_of(tx, namespace, ids[-1])
+    if first is None or last is None or not 0 <= last - first <= len(ids) * NEAR_FACTOR:
+        return None
+    return first, last
+
+
+def sequence_of(tx: Transaction, namespace: int, id: bytes) -> int | None:
+    """The sequence of a message, if it is here."""
+    found: int | None = tx.value("SELECT sequence FROM messages WHERE namespace = ? AND id = ?", (namespace, id))
+    return found
+
+
 def _find_batched(tx: Transaction, namespace: int, id: bytes) -> BatchedMessage | None:
     row = tx.one(
-        "SELECT sequence, id, header, hash, state, batch FROM messages WHERE namespace = ? AND id = ?", (namespace, id)
+        """
+        SELECT m.sequence, m.id, m.header, m.hash, s.state, s.batch
+          FROM messages m JOIN message_states s ON s.message = m.sequence
+         WHERE m.namespace = ? AND m.id = ?""",
+        (namespace, id),
     )
     return None if row is None else BatchedMessage(*row)
 
 
-def texts_in_batch(tx: Transaction, batch: int, first: int) -> list[ReadyMessage]:
-    """The messages of a batch that starts at sequence `first`, in its order."""
+def sealed_in(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int) -> list[ReadyMessage]:
+    """The messages of a batch that was sealed here, in its order; `ids` are those that its manifest names."""
+    first, last = sequence_of(tx, namespace, ids[0]), sequence_of(tx, namespace, ids[-1])
     rows = tx.execute(
         """
-        SELECT sequence, id, header, hash, data, size FROM messages
-         WHERE sequence >= ? AND batch = ? ORDER BY sequence""",
-        (first, batch),
+        SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size
+          FROM message_states s JOIN messages m ON m.sequence = s.message
+         WHERE s.message BETWEEN ? AND ? AND s.batch = ? ORDER BY s.message""",
+        (first, last, batch),
     )
     return [ReadyMessage(*row) for row in rows]
 
@@ -274,18 +302,20 @@ def confirm(tx: Transaction, sequences: Sequence[int], now: int) -> None:
     first, last = sequences[0], sequences[-1]
     if last - first + 1 == len(sequences):
         tx.execute(
-            "UPDATE messages SET state = 'confirmed', confirmed = ? WHERE sequence BETWEEN ? AND ?", (now, first, last)
+            "UPDATE message_states SET state = 'confirmed', confirmed = ? WHERE message BETWEEN ? AND ?",
+            (now, first, last),
         )
     else:
         tx.execute_many(
-            "UPDATE messages SET state = 'confirmed', confirmed = ? WHERE sequence = ?", [(now, n) for n in sequences]
+            "UPDATE message_states SET state = 'confirmed', confirmed = ? WHERE message = ?",
+            [(now, n) for n in sequences],
         )
 
 
 def reject(tx: Transaction, sequence: int, reason: str, now: int) -> None:
     """Mark a message as rejected, and say why."""
     tx.execute(
-        "UPDATE messages SET state = 'rejected', confirmed = ?, reject_reason = ? WHERE sequence = ?",
+        "UPDATE message_states SET state = 'rejected', confirmed = ?, reject_reason = ? WHERE message = ?",
         (now, reason, sequence),
     )
 

@@ -73,9 +73,8 @@ def search(tx: Transaction, collection: Collection[R], namespace: int, query: Qu
     where = _Where(collection)
     condition = where.conditions(query.where)
     order = query.sort or default_sort(collection.name)
-    # A sign before the column keeps an index that begins with it (those of ids) from being read whole and then sorted.
-    walked = order[0].field == "sequence" and not _names_ids(query.where)
-    scope = f"{'+' * walked}{collection.namespace} = ?"
+    # A sign before the column keeps an index that begins with it from being read whole, to be sorted then.
+    scope = f"{'+' * (order[0].field == 'sequence')}{collection.namespace} = ?"
     source = f"{collection.source} WHERE {scope}{_also(collection.only)}{_also(condition)}"
     values = [namespace, *where.values]
     rows = tx.execute(
@@ -105,17 +104,6 @@ def narrowed(query: Query, condition: Condition | Group) -> Query:
 
 def _also(condition: str) -> str:
     return f" AND {condition}" if condition else ""
-
-
-def _names_ids(group: Group) -> bool:
-    """Must a row have one of the ids that the query names?"""
-    return any(
-        any(map(_is_id, node.conditions)) if isinstance(node, Group) else _is_id(node) for node in group.conditions
-    )
-
-
-def _is_id(node: Condition | Group) -> bool:
-    return isinstance(node, Condition) and node.op == "eq" and node.field == "id"
 
 
 def _order(collection: Collection[Any], steps: tuple[Sort, ...]) -> str:
@@ -333,16 +321,16 @@ MESSAGES: Collection[StoredMessage] = Collection(
     name="messages",
     select=messages.SHOWN_COLUMNS,
     source=messages.SHOWN_SOURCE,
-    namespace="m.namespace",
+    namespace="s.namespace",
     sequence="m.sequence",
     columns=_columns(
-        "sequence", "pins", "confirmed", table="m",
+        "sequence", "pins", table="m", confirmed=_plain("s.confirmed"),
         id=_id("m.id"), cid=_json("m.header", "cid"), batch=_id("b.id"), txid=_id("b.tx"),
         hash=_hash("m.hash"), group=_json("m.header", "group"), datahash=_json("m.header", "datahash"),
         type=_json("m.header", "type"), txtype=_json("m.header", "txtype"), author=_json("m.header", "author"),
         key=_json("m.header", "key"), tag=_json("m.header", "tag"), topics=_json_names("m.header", "topics"),
         created=_json_time("m.header", "created"), state=_plain(messages.SHOWN_STATE),
-        rejectreason=_plain("m.reject_reason"), idempotencykey=_plain("m.idempotency_key"),
+        rejectreason=_plain("s.reject_reason"), idempotencykey=_plain("m.idempotency_key"),
         txparent__type=_json("m.header", "txparent", "type"), txparent__id=_json("m.header", "txparent", "id"),
     ),
     read=lambda row: StoredMessage(*row),
