@@ -71,7 +71,7 @@ class Client:
         return not more
 
     async def _body(self, status: int, headers: dict[str, str]) -> bytes:
-        if status == 101:
+        if status in (101, 204):
             return b""
         if headers.get("transfer-encoding") == "chunked":
             body = b""
