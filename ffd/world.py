@@ -17,11 +17,11 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import apsw
-import apsw.aio
 import trio
 
 from ffd.model.errors import Conflict, Full, Invalid
@@ -36,15 +36,19 @@ OPEN_READ_ONLY = apsw.SQLITE_OPEN_READONLY
 
 
 class Database(Protocol):
-    """One connection to one SQLite file, and the single place where its work runs."""
+    """One connection to one SQLite file, and the hop to where its blocking work runs.
+
+    The connection is synchronous. It may be used right here, in the event loop, for work that does not wait for the disk
+    while nothing of `run` is under way.
+    """
 
     connection: apsw.Connection
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """Run the plain function `work` whole, in one hop; inside it the connection is synchronous."""
+        """Run the plain function `work` whole, off the event loop, in one hop."""
 
     async def aclose(self) -> None:
-        """Close the connection and end its thread. A database left open keeps the process alive."""
+        """Close the connection."""
 
 
 class Lock(Protocol):
@@ -134,19 +138,18 @@ class World(ABC):
 
 
 class ThreadDatabase:
-    """A database on apsw's own worker thread: one hop in, one hop back."""
+    """A database whose long or blocking work goes to a thread, one piece at a time."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection: apsw.Connection = connection
-        self._async: Any = connection
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self._one_at_a_time = trio.CapacityLimiter(1)
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        result: T = await self._async.async_run(work, *args)
-        return result
+        return await trio.to_thread.run_sync(work, *args, limiter=self._one_at_a_time)
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
-            await self._async.aclose()
+            await self.run(self.connection.close)
 
 
 class FileLock:
@@ -173,10 +176,8 @@ class RealWorld(World):
         return os.urandom(size)
 
     async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
-        # The automatic choice asks sniffio; being explicit costs nothing and cannot guess wrong.
-        apsw.async_controller.set(apsw.aio.Trio)  # type: ignore[arg-type]  # the stub wants an instance, apsw the class
-        connection = await apsw.Connection.as_async(str(path), flags=OPEN_READ_ONLY if read_only else OPEN_READ_WRITE)
-        return ThreadDatabase(connection)
+        flags = OPEN_READ_ONLY if read_only else OPEN_READ_WRITE
+        return ThreadDatabase(await trio.to_thread.run_sync(partial(apsw.Connection, str(path), flags=flags)))
 
     def connect(self, path: Path) -> apsw.Connection:
         return apsw.Connection(str(path), flags=OPEN_READ_ONLY)

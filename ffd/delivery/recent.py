@@ -61,7 +61,7 @@ class RecentEvents:
         return not self._kept or after >= self._kept[-1].sequence
 
     async def _read(self, after: int, limit: int) -> list[EncodedEvent]:
-        return await self._store.read(lambda tx: read_page(tx, after, limit, with_data=self._with_data))
+        return self._store.peek(lambda tx: read_page(tx, after, limit, with_data=self._with_data))
 
     def _keep(self, events: Sequence[EncodedEvent]) -> None:
         if not events:
