@@ -1,0 +1,174 @@
+"""The world of one simulated process: seeded time and randomness, databases in line, a disk that may lose its power."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import apsw
+import trio
+
+from ffd.model.errors import Full
+from ffd.world import OPEN_READ_ONLY, OPEN_READ_WRITE, Database, Lock, World
+from tests.simulation.disk import Disk, PowerLossVFS
+
+T = TypeVar("T")
+
+EPOCH_NS = 1_800_000_000_000_000_000
+HOP_S = 0.005  # the most that a trip to a database or a file takes
+_NUMBERS = itertools.count()
+
+
+class SimDatabase:
+    """A connection whose work runs in line, after a trip of seeded length."""
+
+    def __init__(self, connection: apsw.Connection, world: SimWorld) -> None:
+        self.connection = connection
+        self._world = world
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        await self._world.hop()
+        return work(*args)
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+        self._world.close(self.connection)
+
+
+class SimLock:
+    """A lock in memory."""
+
+    def __init__(self, path: Path, world: SimWorld) -> None:
+        self._path = path
+        self._world = world
+
+    def release(self) -> None:
+        self._world.locks.discard(self._path)
+        self._world.disk.locks.discard(self._path)
+
+
+class SimWorld(World):
+    """One life of one process on `disk`; `skew_ns` is how far its clock is off.
+
+    When the process ends, `end` must be called: it lets go of the locks, and of what SQLite knows of it.
+    """
+
+    def __init__(self, disk: Disk, rng: Random, *, skew_ns: int = 0) -> None:
+        super().__init__()
+        self.disk = disk
+        self.locks: set[Path] = set()
+        self._rng = rng
+        self._skew_ns = skew_ns
+        self._vfs = PowerLossVFS(disk, f"sim-{next(_NUMBERS)}")
+        self._open: list[apsw.Connection] = []
+
+    def now(self) -> int:
+        return EPOCH_NS + int(trio.current_time() * 1e9) + self._skew_ns
+
+    def entropy(self, size: int) -> bytes:
+        return self._rng.randbytes(size)
+
+    async def hop(self) -> None:
+        """What a trip to another thread costs: a checkpoint, and often time."""
+        await trio.sleep(self._rng.choice((0.0, self._rng.uniform(0, HOP_S))))
+
+    async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
+        await self.hop()
+        return SimDatabase(self._connect(path, OPEN_READ_ONLY if read_only else OPEN_READ_WRITE), self)
+
+    def connect(self, path: Path) -> apsw.Connection:
+        return self._connect(path, OPEN_READ_ONLY)
+
+    def _connect(self, path: Path, flags: int) -> apsw.Connection:
+        connection = apsw.Connection(str(path), flags=flags, vfs=self._vfs.name)
+        self._open.append(connection)
+        return connection
+
+    def close(self, connection: apsw.Connection) -> None:
+        """Close a connection; one without power cannot finish its last checkpoint, which nobody needs."""
+        self._open.remove(connection)
+        try:
+            connection.close()
+        except apsw.IOError:
+            if not self.dead:
+                raise
+
+    @property
+    def dead(self) -> bool:
+        """Was the process killed, or has the machine no power?"""
+        return self._vfs.killed or not self.disk.on
+
+    def kill(self) -> None:
+        """From now on nothing that the process does reaches the disk."""
+        self._vfs.killed = True
+
+    def end(self) -> None:
+        """The process is gone: what it held is free."""
+        for connection in list(self._open):
+            self.close(connection)
+        self.disk.locks -= self.locks
+        self._vfs.unregister()
+
+    async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
+        await self.hop()
+        content = path.read_bytes()  # noqa: ASYNC240 - in line, as everything here
+        if len(content) > bytes_max:
+            raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes")
+        return content
+
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        with trio.CancelScope(shield=True):
+            await self.hop()
+        temporary = path.with_name(f".{path.name}.{self.entropy(8).hex()}")
+        try:
+            self._vfs.check_alive()
+            self._write_durably(temporary, path, content, mode)
+        except apsw.FullError:
+            temporary.unlink(missing_ok=True)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        except apsw.IOError:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from None
+
+    def _write_durably(self, temporary: Path, path: Path, content: bytes, mode: int) -> None:
+        """The steps of the real one, each of which a power cut may be the last before."""
+        disk = self.disk
+        disk.tick()
+        disk.opened(temporary)
+        temporary.touch(mode=mode)
+        disk.write(temporary, 0, content)
+        temporary.write_bytes(content)
+        disk.sync(temporary)
+        disk.rename(temporary, path)
+        temporary.rename(path)
+        disk.tick()
+        disk.sync_names(path.parent)
+
+    def make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+
+    def disk_free(self, path: Path) -> int:
+        return self.disk.free_bytes
+
+    def try_lock(self, path: Path) -> Lock | None:
+        if path in self.disk.locks:
+            return None
+        self.disk.locks.add(path)
+        self.locks.add(path)
+        return SimLock(path, self)
+
+    def remove_file(self, path: Path) -> None:
+        if path.exists():
+            self.disk.remove(path)
+            path.unlink()
+
+    async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
+        raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", str(path))
+
+    def inherited_listeners(self) -> list[trio.SocketListener]:
+        return []
