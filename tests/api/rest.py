@@ -1,7 +1,7 @@
 """A whole node on a real socket, real files and a real ledger, and a client that asks its REST API."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.api.door import Answer, Client, request
 
 API = "/api/v1/"
 JSON = "Content-Type: application/json"
+PATIENCE_S = 20
 
 
 @dataclass
@@ -43,6 +44,13 @@ class Node:
         answer = await self.ask("GET", target + (f"?{urlencode(query, doseq=True)}" if query else ""))
         assert answer.status == 200, answer.body
         return json.loads(answer.body)
+
+    async def until(self, target: str, so: Callable[[Any], object]) -> Any:
+        """Ask until the answer is so."""
+        with trio.fail_after(PATIENCE_S):
+            while not so(found := await self.get(target)):
+                pass
+        return found
 
     async def send(self, method: str, target: str, value: Any, *headers: str) -> Answer:
         """A request with a JSON body."""

@@ -117,7 +117,7 @@ async def test_who_waits_is_not_kept_longer_than_it_asked(tmp_path: Path) -> Non
 
 
 async def test_the_limit_of_the_node_goes_before_what_is_asked(tmp_path: Path) -> None:
-    settings = {"FFD_TIMEOUTS__REQUEST_MAX_S": "0.05", "FFD_TIMEOUTS__REQUEST_S": "0.05"}
+    settings: dict[str, Any] = {"FFD_TIMEOUTS__REQUEST_MAX_S": "0.05", "FFD_TIMEOUTS__REQUEST_S": "0.05"}
     async with open_node(tmp_path, roles=("aggregator",), **settings) as node:
         with trio.fail_after(20):
             answer = await node.send("POST", f"{SEND}?confirm", {"data": [{"value": 1}]}, "Request-Timeout: 600")
@@ -138,7 +138,7 @@ async def test_many_wait_at_one_time_and_each_hears_of_its_own(tmp_path: Path) -
         assert sorted(states) == sorted(("confirmed", [f"t{value % 3}"]) for value in range(20))
 
 
-LISTS = {
+LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "the newest first": ({}, "5 4 3 2 1"),
     "by tag": ({"tag": "even"}, "4 2"),
     "by topic": ({"topics": "odd"}, "5 3 1"),
@@ -153,7 +153,7 @@ LISTS = {
 async def test_messages_are_listed_as_asked(tmp_path: Path) -> None:
     async with open_node(tmp_path) as node:
         for value in range(1, 6):
-            tag = {} if value % 2 else {"tag": "even"}
+            tag: dict[str, Any] = {} if value % 2 else {"tag": "even"}
             await node.broadcast(value, topics=["odd" if value % 2 else "even"], **tag)
         for name, (query, values) in LISTS.items():
             found = await node.get("messages", fetchdata="", **query)
