@@ -240,15 +240,41 @@ def refusal(status: int, body: bytes) -> Failure:
         text = str(decode(body)["error"])
     except (ValueError, KeyError, TypeError):
         text = f"FFD6009: the daemon answered {status} with {body[:200].decode('utf-8', 'replace')!r}"
-    found = _CODE.match(text)
-    code, words = (found[1], found[2]) if found else ("", text)
+    code, words = code_and_words(text)
     exit_code = BLOCKED if code == _REJECTED else _EXIT_BY_STATUS.get(status, FAILED)
     return Failure(exit_code, code, words, _HINTS.get(code, ""))
 
 
+def refused_frame(text: str) -> Failure:
+    """The daemon's words in an error frame, which has no status: the exit code is that of its code."""
+    code, words = code_and_words(text)
+    inner = code_and_words(words.removeprefix("Invalid data: "))
+    if code == "FF10176" and inner[0]:
+        code, words = inner
+    return Failure(
+        _EXIT_BY_CODE.get(code, USAGE if code.startswith("FF00") else FAILED), code, words, _HINTS.get(code, "")
+    )
+
+
+def code_and_words(text: str) -> tuple[str, str]:
+    """`FF10430: Idempotency key…` in its two parts; no code if there is none."""
+    found = _CODE.match(text)
+    return (found[1], found[2]) if found else ("", text)
+
+
+_EXIT_BY_CODE = {
+    "FF10187": NOT_FOUND,
+    "FF10436": NOT_FOUND,
+    "FF10171": USAGE,
+    "FF10176": USAGE,
+    "FF10191": USAGE,
+    "FF10192": USAGE,
+    "FF10430": CONFLICT,
+}
 _HINTS = {
-    "FF10269": "the message's rejectReason says why: ffctl msg show ID",
-    "FF10436": "see the namespaces of this node in `ffctl status`",
+    "FF10187": "leave --namespace out for `default`",
+    "FF10269": "the message's rejectReason says why: ffctl msg list --state rejected -n 1 -o yaml",
+    "FF10436": "leave --namespace out for `default`",
     "FF10430": "it was accepted before: nothing is lost",
     "FF10260": "it is accepted and will be confirmed or rejected: look with `ffctl msg list -n 1`",
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ffctl.client import Client
+from ffctl.client import Client, refused_frame
 from ffctl.failure import CONFLICT, FAILED, INTERRUPTED, Failure
 from ffctl.interrupts import Interrupts
 from ffctl.output import Printer
@@ -76,9 +76,8 @@ def listen(path: str, start: str, printer: Printer, talk: Talk, limits: Limits, 
             listener.run(interrupts)
             stream.drain(GOODBYE_S)
         except Failure as failure:
-            raise Failure(
-                failure.exit_code, failure.code, f"{failure.text}; {listener.summary()}", failure.hint
-            ) from None
+            said = f"{failure.text}; {listener.summary()}" if listener.count else failure.text
+            raise Failure(failure.exit_code, failure.code, said, failure.hint) from None
         finally:
             stream.close()
         if interrupts.asked:
@@ -96,13 +95,13 @@ class Listener:
         self._durable = durable
         self._ack = ack
         self._began = time.monotonic()
-        self._count = 0
+        self.count = 0
         self._first = self._last = 0
 
     def run(self, interrupts: Interrupts) -> None:
         """Until a limit or Ctrl-C."""
         heard = time.monotonic()
-        while not interrupts.asked and self._count != self._limits.count:
+        while not interrupts.asked and self.count != self._limits.count:
             idle_s = self._limits.idle_s
             frames, _ = self._stream.wait(None if idle_s is None else heard + idle_s - time.monotonic())
             for frame in frames:
@@ -115,20 +114,20 @@ class Listener:
     def summary(self) -> str:
         """How many events there were, and which."""
         took = time.monotonic() - self._began
-        where = f", sequence {self._first} to {self._last}" if self._count else ""
-        return f"{self._count:,} {'event' if self._count == 1 else 'events'} in {took:.1f} s{where}"
+        where = f", sequence {self._first} to {self._last}" if self.count else ""
+        return f"{self.count:,} {'event' if self.count == 1 else 'events'} in {took:.1f} s{where}"
 
     def _take(self, text: str) -> None:
         frame = _frame(text)
         if frame.type == "event_batch":
             self._deliver(frame, [bytes(event) for event in frame.events])
         elif frame.type in ("protocol_error", "error"):
-            raise Failure(FAILED, *_code_and_words(frame.error))
+            raise refused_frame(frame.error)
         elif frame.id:
             self._deliver(frame, [text.rstrip("\n").encode()])
 
     def _deliver(self, frame: Frame, events: list[bytes]) -> None:
-        room = len(events) if self._limits.count is None else self._limits.count - self._count
+        room = len(events) if self._limits.count is None else self._limits.count - self.count
         if not room:
             return  # it came after the last one wanted: not printed, not acknowledged, so it comes again
         printed = events[:room]
@@ -142,10 +141,10 @@ class Listener:
                 self._stream.send(f'{{"type":"ack","id":"{id}","subscription":{bytes(frame.subscription).decode()}}}')
 
     def _note(self, printed: list[bytes]) -> None:
-        if not self._count:
+        if not self.count:
             self._first = _read_identity(printed[0]).sequence
         self._last = _read_identity(printed[-1]).sequence
-        self._count += len(printed)
+        self.count += len(printed)
 
 
 def _frame(text: str) -> Frame:
@@ -153,11 +152,6 @@ def _frame(text: str) -> Frame:
         return read_frame(text)
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise Failure(FAILED, "FFD6009", f"a frame of the daemon cannot be read: {harmless(text[:200])}") from None
-
-
-def _code_and_words(error: str) -> tuple[str, str]:
-    code, colon, words = error.partition(": ")
-    return (code, words) if colon else ("", error)
 
 
 def same_filter(existing: bytes, wanted: bytes, name: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ffctl.client import refused_frame
 from ffctl.failure import BLOCKED, FAILED, INTERRUPTED, TIMED_OUT, USAGE, Failure
 from ffctl.interrupts import Interrupts
 from ffctl.message import bad_input
@@ -160,7 +161,6 @@ class Sender:
         self._talk = talk
         self._confirm = confirm
         self._timeout_s = timeout_s
-        self._taken = 0
         self._frame = 0
         self._waiting: deque[tuple[int, str]] = deque()
         self._flying: dict[str, list[int]] = {}
@@ -176,12 +176,9 @@ class Sender:
         return [number for numbers in self._flying.values() for number in numbers]
 
     def run(self, interrupts: Interrupts) -> None:
-        """Send all lines; after Ctrl-C, or a line that cannot be sent, only wait for what is in flight."""
+        """Send all lines; after Ctrl-C only wait for what is in flight, after a bad line send what came before it."""
         moved = time.monotonic()
-        while True:
-            stopping = interrupts.asked or self._problem is not None
-            if self._done(stopping):
-                break
+        while not self._done(stopping := interrupts.asked):
             frames, readable = self._stream.wait(1.0, also=self._wants(stopping))
             for frame in frames:
                 self._settle(frame)
@@ -200,7 +197,9 @@ class Sender:
     def _done(self, stopping: bool) -> bool:
         if self._flying:
             return False
-        return stopping or (self._lines.ended and not self._waiting and not self._unconfirmed)
+        if stopping or self._waiting:
+            return stopping
+        return self._problem is not None or (self._lines.ended and not self._unconfirmed)
 
     def _idle(self) -> bool:
         """Nothing is asked of the daemon: a slow producer may take its time."""
@@ -208,7 +207,8 @@ class Sender:
 
     def _wants(self, stopping: bool) -> int | None:
         enough = len(self._waiting) >= FRAME_MESSAGES * FRAMES_IN_FLIGHT
-        return None if stopping or enough or self._lines.ended else self._lines.fd
+        over = stopping or self._lines.ended or self._problem is not None
+        return None if over or enough else self._lines.fd
 
     def _read(self) -> None:
         number = self._lines.number
@@ -223,13 +223,12 @@ class Sender:
         except Failure as failure:
             if f"line {number}" not in failure.text and not failure.text.startswith("line "):
                 failure = Failure(failure.exit_code, failure.code, f"line {number}: {failure.text}", failure.hint)
-            self._send()
             self._problem = failure
 
     def _send(self) -> None:
         while self._waiting and len(self._flying) < FRAMES_IN_FLIGHT and not self._stream.full:
             full = len(self._waiting) >= FRAME_MESSAGES
-            if not full and self._flying and not self._lines.ended:
+            if not full and self._flying and not self._lines.ended and not self._problem:
                 return  # more may come before the daemon answers
             numbers: list[int] = []
             messages: list[str] = []
@@ -262,9 +261,10 @@ class Sender:
         elif frame.type in ("error", "protocol_error"):
             numbers = self._flying.pop(frame.id, [])
             self.tally.refused += len(numbers)
-            code, colon, words = frame.error.partition(": ")
-            where = f"lines {numbers[0]} to {numbers[-1]}: " if numbers else ""
-            self._problem = Failure(FAILED, code if colon else "", f"{where}{words if colon else frame.error}")
+            self._waiting.clear()
+            refused = refused_frame(frame.error)
+            where = f"{_span(numbers)}: " if numbers else ""
+            self._problem = Failure(refused.exit_code, refused.code, f"{where}{refused.text}", refused.hint)
 
     def _accept(self, numbers: list[int], results: list[_Result]) -> None:
         rows = []
@@ -363,9 +363,13 @@ def send_lines(path: str, sender_of: Callable[[Stream], Sender], start: str | No
 def _with_count(failure: Failure, sender: Sender) -> Failure:
     said = sender.tally.text()
     if unknown := sender.unknown:
-        said += f", {len(unknown):,} of unknown outcome (lines {unknown[0]} to {unknown[-1]})"
+        said += f", {len(unknown):,} of unknown outcome ({_span(unknown)})"
     text = failure.text if said in failure.text else f"{failure.text}; {said}"
     return Failure(failure.exit_code, failure.code, text, failure.hint)
+
+
+def _span(numbers: list[int]) -> str:
+    return f"line {numbers[0]}" if len(numbers) == 1 else f"lines {numbers[0]} to {numbers[-1]}"
 
 
 def _row(number: int, id: str, state: str, *, hash: str = "", error: str = "") -> bytes:

@@ -39,6 +39,7 @@ class Stream:
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._outbox = bytearray()
         self._parts: list[str] = []
+        self._ended: Failure | None = None
         self._sock = connect(path, HANDSHAKE_S)
         self._accepted = False
         try:
@@ -77,8 +78,10 @@ class Stream:
     def wait(self, timeout_s: float | None, *, also: int | None = None) -> tuple[list[str], bool]:
         """Text frames that came, and whether the file descriptor `also` can be read; empty after `timeout_s`.
 
-        Raises `Failure` 5 when the daemon hung up.
+        Raises `Failure` 5 when the daemon hung up and all that it said before was given.
         """
+        if self._ended:
+            raise self._ended
         poll = select.poll()
         poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._outbox else 0))
         if not self._interrupts.asked:
@@ -90,6 +93,8 @@ class Stream:
         if state & select.POLLOUT:
             self._push()
         frames = list(self._pull()) if state & ~select.POLLOUT else []
+        if self._ended and not frames:
+            raise self._ended
         return frames, also is not None and also in ready
 
     def _push(self) -> None:
@@ -128,7 +133,7 @@ class Stream:
                 self._outbox += self._ws.send(event.response())
                 self._push()
             elif isinstance(event, CloseConnection):
-                raise self._closed(event)
+                self._ended = self._closed(event)
             elif isinstance(event, BytesMessage):
                 raise Failure(UNREACHABLE, "FFD6004", f"{self._path} sent a binary frame: it is not ffd")
 

@@ -137,7 +137,7 @@ SENT = View(
     ),
 )
 
-STATUS = View((), id=lambda row: lookup(row, "node.id") or lookup(row, "node.name") or row.get("namespace"))
+STATUS = View((), id=lambda row: lookup(row, "node.id") or lookup(row, "node.name") or lookup(row, "namespace.name"))
 READY = View((), id=lambda row: "ready" if row.get("ready") else "")
 VERSION = View((), id="ffctl")
 EXIT_CODE = View((Column("CODE", "code", 4), Column("NAME", "name", 11), Column("MEANING", "meaning")), id="code")

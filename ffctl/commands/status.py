@@ -39,7 +39,7 @@ def _facts(value: Any) -> list[tuple[str, str]]:
     blocked = lookup(value, "ffd.blocked") or []
     return [
         ("node", f"{at('node.name')}, ffd {at('ffd.version')}, pid {at('ffd.pid')}, up {at('ffd.uptimeSeconds')} s"),
-        ("namespace", at("namespace")),
+        ("namespace", at("namespace.name")),
         ("organisation", at("org.name")),
         ("socket", at("ffd.socket")),
         ("events", at("ffd.sequences.events")),

@@ -71,6 +71,10 @@ def test_a_line_that_cannot_be_sent_stops_the_stream_there(node: Node, ffctl: Ff
     done = ffctl("broadcast", "--ndjson", stdin='{"value":1}\n{"value":2}\n{"valu":3}\n{"value":4}\n')
     assert done.code == 2 and "line 3: " in done.err and "2 accepted" in done.err
     assert heard(node) == [1, 2]
+    many = "".join(f'{{"value":{number}}}\n' for number in range(3, 5000))
+    done = ffctl("broadcast", "--ndjson", stdin=many + "nope\n")
+    assert done.code == 2 and "line 4998: " in done.err and "4,997 accepted" in done.err
+    assert heard(node) == list(range(1, 5000))
     done = ffctl("broadcast", "--lines", stdin=b"a\nb\xff\nc\n")
     assert done.code == 2 and "line 2 is not UTF-8: byte 0xff" in done.err
 
@@ -95,7 +99,7 @@ def test_a_broken_stream_can_be_sent_again(node: Node, ffctl: Ffctl) -> None:
     stdin = "".join(f"{number}\n" for number in range(3000))
     node.hang_up_after_frames = 20
     first = ffctl("broadcast", "--lines", "--idempotency-key", "import", stdin=stdin)
-    assert first.code == 5 and "accepted" in first.err and "of unknown outcome (lines" in first.err
+    assert first.code == 5 and "accepted" in first.err and "of unknown outcome (line" in first.err
     assert "idempotency key" in first.err
     node.hang_up_after_frames = None
     second = ffctl("broadcast", "--lines", "--idempotency-key", "import", stdin=stdin)
