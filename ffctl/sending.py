@@ -110,6 +110,8 @@ class Lines:
         self.read = 0
         info = os.fstat(fd)
         self.size = info.st_size if stat.S_ISREG(info.st_mode) else 0
+        self.problem: Failure | None = None
+        """A line that is no text: the lines before it were given."""
         self._rest = b""
 
     def more(self) -> list[str]:
@@ -133,9 +135,11 @@ class Lines:
         try:
             return whole.decode().split("\n")
         except UnicodeDecodeError as error:
-            number = self.number + 1 + whole.count(b"\n", 0, error.start)
-            text = f"line {number} is not UTF-8: byte 0x{whole[error.start]:02x}"
-            raise bad_input(text, "convert it first") from None
+            good = whole[: error.start].rpartition(b"\n")[0] if b"\n" in whole[: error.start] else None
+            lines = [] if good is None else good.decode().split("\n")
+            text = f"line {self.number + len(lines) + 1} is not UTF-8: byte 0x{whole[error.start]:02x}"
+            self.problem = bad_input(text, "convert it first")
+            return lines
 
 
 class Sender:
@@ -220,6 +224,7 @@ class Sender:
                     raise too_long(number)
                 if message is not None:
                     self._waiting.append((number, message))
+            self._problem = self._lines.problem
         except Failure as failure:
             if f"line {number}" not in failure.text and not failure.text.startswith("line "):
                 failure = Failure(failure.exit_code, failure.code, f"line {number}: {failure.text}", failure.hint)

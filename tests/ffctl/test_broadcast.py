@@ -76,7 +76,7 @@ def test_a_line_that_cannot_be_sent_stops_the_stream_there(node: Node, ffctl: Ff
     assert done.code == 2 and "line 4998: " in done.err and "4,997 accepted" in done.err
     assert heard(node) == list(range(1, 5000))
     done = ffctl("broadcast", "--lines", stdin=b"a\nb\xff\nc\n")
-    assert done.code == 2 and "line 2 is not UTF-8: byte 0xff" in done.err
+    assert done.code == 2 and "line 2 is not UTF-8: byte 0xff" in done.err and heard(node)[-1] == "a"
 
 
 def test_a_line_the_daemon_refuses_does_not_stop_the_others(node: Node, ffctl: Ffctl) -> None:
