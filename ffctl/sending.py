@@ -186,7 +186,7 @@ class Sender:
             frames, readable = self._stream.wait(1.0, also=self._wants(stopping))
             for frame in frames:
                 self._settle(frame)
-            if readable:
+            if readable and not self._problem:
                 self._read()
             if not stopping:
                 self._send()
