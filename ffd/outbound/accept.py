@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from ffd.model.data import Data, DatatypeRef, check_validator
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid, sha256
-from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
+from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, message_json, seal
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
@@ -36,21 +38,26 @@ class AcceptLimits:
     disk_reserve_bytes: int = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A message that is on disk."""
 
-    id: bytes
     id_text: str
-    hash: bytes
-    sealed: Sealed
-    idempotency_key: str | None
+    message: NewMessage
+
+    @property
+    def id(self) -> bytes:
+        return self.message.id
+
+    @property
+    def hash(self) -> bytes:
+        return self.message.hash
 
     def json(self, namespace: str) -> str:
         """The message as the 202 shows it."""
+        message = self.message
         return message_json(
-            self.sealed.header_json, self.hash, self.sealed.refs_json,
-            local_namespace=namespace, state="ready", idempotency_key=self.idempotency_key or "",
+            message.header, message.hash, message.data,
+            local_namespace=namespace, state="ready", idempotency_key=message.idempotency_key or "",
         )  # fmt: skip
 
 
@@ -80,15 +87,6 @@ class Accepting:
         return self._results
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """A message that only waits to be stored; `known` are the stored data items that it refers to."""
-
-    accepted: Accepted
-    message: NewMessage
-    known: dict[str, int]
-
-
 class Acceptor:
     """The door of one namespace."""
 
@@ -113,18 +111,19 @@ class Acceptor:
         self._check_room()
         now = self._world.now()
         results: list[Accepted | FfdError] = []
-        prepared: list[_Prepared] = []
+        accepted: list[Accepted] = []
         places: list[int] = []
+        known: dict[str, int] = {}
         for draft in drafts:
             try:
-                each = self._prepare(draft, now)
+                each = self._prepare(draft, now, known)
             except FfdError as refused:
                 results.append(refused)
             else:
                 places.append(len(results))
-                prepared.append(each)
-                results.append(each.accepted)
-        writing = self._store.begin(lambda tx: self._store_all(tx, prepared)) if prepared else None
+                accepted.append(each)
+                results.append(each)
+        writing = self._store.begin(lambda tx: self._store_all(tx, accepted, known)) if accepted else None
         return Accepting(results, places, writing)
 
     def _check_room(self) -> None:
@@ -136,30 +135,38 @@ class Acceptor:
                 f"are kept for what was accepted before: make room, then send again",
             )
 
-    def _prepare(self, draft: Draft, now: int) -> _Prepared:
-        """Everything that can be done before the transaction. Raises Invalid, NotFound."""
-        check_idempotency_key(draft.idempotency_key)
-        wire = draft.header
+    def _prepare(self, draft: Draft, now: int, known: dict[str, int]) -> Accepted:
+        """Everything that can be done before the transaction; `known` learns the stored data that is referred to.
+
+        Raises Invalid, NotFound.
+        """
+        wire, key_once = draft.header, draft.idempotency_key
+        check_idempotency_key(key_once)
         author, key = self._resolve(wire.author or "", wire.key or "")
-        known: dict[str, int] = {}
         items = [self._item(draft, item, now, known) for item in draft.items]
-        size = MESSAGE_SIZE_BASE + sum([DATA_SIZE_BASE + len(item.value or "") for item in items])
+        size = self._check_size(items)
+        id = self._world.new_id()
+        id_text = format_uuid(id)
+        header = Header(
+            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key,
+            format_time(now), self.namespace.network_name, "", _topics(wire.topics), wire.tag or "",
+        )  # fmt: skip
+        sealed = seal(header, [item.ref for item in items])
+        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once)
+        return Accepted(id_text, message)
+
+    def _check_size(self, items: Sequence[Data]) -> int:
+        """The size estimate of a message with these items. Raises Invalid FF10327 beyond the limit."""
+        size = MESSAGE_SIZE_BASE
+        for item in items:
+            size += DATA_SIZE_BASE + len(item.value or "")
         if size > self.limits.message_bytes_max:
             raise Invalid(
                 "FF10327",
                 f"Message size {size / 1024:.2f}kb is too large for the max broadcast batch size of "
                 f"{self.limits.message_bytes_max / 1024:.2f}kb",
             )
-        id = self._world.new_id()
-        id_text = format_uuid(id)
-        header = Header(
-            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key,
-            format_time(now),
-            self.namespace.network_name, "", tuple([topic or "" for topic in wire.topics or ()]), wire.tag or "",
-        )  # fmt: skip
-        sealed = seal(header, [item.ref for item in items])
-        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, draft.idempotency_key)
-        return _Prepared(Accepted(id, id_text, sealed.hash, sealed, draft.idempotency_key), message, known)
+        return size
 
     def _resolve(self, author: str, key: str) -> tuple[str, str]:
         did, resolved = signer.resolve(self._store, self.namespace, self._normal_key, author, key)
@@ -195,20 +202,20 @@ class Acceptor:
             raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
         return found
 
-    def _store_all(self, tx: Transaction, prepared: Sequence[_Prepared]) -> list[tuple[int, FfdError]]:
+    def _store_all(
+        self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]
+    ) -> list[tuple[int, FfdError]]:
         """Store what can be stored; the places and refusals of the rest. Raises Full, and then nothing is stored."""
-        self._check_backlog(tx, len(prepared))
+        self._check_backlog(tx, len(accepted))
         refusals: list[tuple[int, FfdError]] = []
         used: dict[str, str] = {}
         storing: list[NewMessage] = []
-        known: dict[str, int] = {}
-        for place, each in enumerate(prepared):
-            first = self._first_user(tx, each.accepted, used)
+        for place, each in enumerate(accepted):
+            first = self._first_user(tx, each, used)
             if first is not None:
-                refusals.append((place, _already_used(each.accepted.idempotency_key, first)))
+                refusals.append((place, _already_used(each.message.idempotency_key, first)))
             else:
                 storing.append(each.message)
-                known.update(each.known)
         if storing:
             messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
             tx.ring("messages")
@@ -216,14 +223,14 @@ class Acceptor:
 
     def _first_user(self, tx: Transaction, accepted: Accepted, used: dict[str, str]) -> str | None:
         """The id of the message that used the idempotency key before."""
-        key = accepted.idempotency_key
+        key = accepted.message.idempotency_key
         if key is None:
             return None
         if key in used:
             return used[key]
         found = messages.by_idempotency_key(tx, self.namespace.number, key)
-        used[key] = accepted.id_text
-        return None if found is None else format_uuid(found)
+        used[key] = accepted.id_text if found is None else format_uuid(found)
+        return None if found is None else used[key]
 
     def _check_backlog(self, tx: Transaction, more: int) -> None:
         sent = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
@@ -241,8 +248,12 @@ def batch_offset_name(namespace: str) -> str:
     return f"{namespace}:{BROADCAST}"
 
 
+def _topics(topics: Sequence[str | None] | None) -> tuple[str, ...]:
+    return tuple([topic or "" for topic in topics]) if topics else ()
+
+
 def _tx_type(text: str | None) -> str:
-    return CONTRACT_INVOKE_PIN if (text or "").lower() == CONTRACT_INVOKE_PIN else BATCH_PIN
+    return CONTRACT_INVOKE_PIN if text and text.lower() == CONTRACT_INVOKE_PIN else BATCH_PIN
 
 
 def _datatype(item: WireItem) -> DatatypeRef | None:

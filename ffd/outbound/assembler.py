@@ -36,8 +36,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     topics: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Passenger:
+class Passenger(msgspec.Struct, frozen=True):
     """A message with its header read."""
 
     message: ReadyMessage
@@ -53,13 +52,10 @@ class Assembly:
 
     def takes(self, passenger: Passenger, limits: BatchLimits) -> bool:
         """May this message travel in this batch?"""
+        if len(self.passengers) >= limits.messages_max or self.size + passenger.message.size > limits.bytes_max:
+            return False
         first, header = self.passengers[0].header, passenger.header
-        return (
-            first.key == header.key
-            and first.txtype == header.txtype != CONTRACT_INVOKE_PIN
-            and len(self.passengers) < limits.messages_max
-            and self.size + passenger.message.size <= limits.bytes_max
-        )
+        return first.key == header.key and first.txtype == header.txtype != CONTRACT_INVOKE_PIN
 
     def add(self, passenger: Passenger) -> None:
         self.passengers.append(passenger)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -43,8 +42,7 @@ class WireSend(msgspec.Struct, tag_field="type", tag="send"):
     namespace: str = ""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """One message as it was sent, with the way to its values' texts."""
 
     header: WireHeader

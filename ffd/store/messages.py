@@ -17,8 +17,7 @@ NEAR_FACTOR = 20
 FINAL_STATES = frozenset({CONFIRMED, REJECTED, "cancelled"})
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True):
     """A message about to be stored: its texts, and its data items in order."""
 
     id: bytes
@@ -31,8 +30,7 @@ class NewMessage:
     pins: str | None = None
 
 
-@dataclass(slots=True)
-class ReadyMessage:
+class ReadyMessage(msgspec.Struct, frozen=True):
     """A message on its way into a batch."""
 
     sequence: int
@@ -43,8 +41,7 @@ class ReadyMessage:
     size: int
 
 
-@dataclass(slots=True)
-class BatchedMessage:
+class BatchedMessage(msgspec.Struct, frozen=True):
     """A message as the aggregator looks at it."""
 
     sequence: int

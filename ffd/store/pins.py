@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from ffd.model.errors import NotFound
 from ffd.store.transaction import Transaction
 
@@ -31,8 +33,7 @@ class PinnedBatch:
     contexts: Sequence[bytes]
 
 
-@dataclass(slots=True)
-class PinRow:
+class PinRow(msgspec.Struct, frozen=True):
     """One pin as the aggregator reads it."""
 
     sequence: int
@@ -45,8 +46,7 @@ class PinRow:
     batch_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingPin:
+class WaitingPin(msgspec.Struct, frozen=True):
     """A pin that was left behind: for what cause, and the thing whose arrival ends it."""
 
     pin: int
