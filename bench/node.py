@@ -67,6 +67,10 @@ def running(program: Sequence[str], folder: Path) -> Iterator[Node]:
             yield Node(process.pid, socket, state, time.monotonic() - began)
             if process.poll() is not None:
                 raise Failed(f"ffd ended by itself with {process.returncode}: {_tail(log)}")
+        except Exception:
+            # The folder is about to go, and the log with it.
+            sys.stderr.write(f"--- the end of ffd's log\n{_tail(log)}\n---\n")
+            raise
         finally:
             _stop(process)
 
