@@ -172,11 +172,11 @@ class Store:
                 _run_units(connection, self._queue, taken, rings)
                 await self._writer.run(_commit, connection)
             except apsw.Error as error:
-                _roll_back(connection)
                 refused = _as_refusal(error)
-                self._release(taken or [self._take_next()], outcome.Error(refused))
+                self._release(taken or [self._take_next()], refused)
                 if isinstance(refused, Broken):
                     raise refused from error
+                _roll_back(connection)
                 return
         self._commits += 1
         self._units += len(taken)
@@ -200,9 +200,10 @@ class Store:
         writing.taken = True
         return writing
 
-    def _release(self, taken: list[Writing[Any]], result: outcome.Error) -> None:
+    def _release(self, taken: list[Writing[Any]], refused: FfdError) -> None:
+        # Each its own outcome: one may be unwrapped but once.
         for waiting in taken:
-            waiting.outcome = result
+            waiting.outcome = outcome.Error(refused)
             waiting.done.set()
 
 
