@@ -107,9 +107,7 @@ def make_desk(parts: Parts, roles: Roles) -> Desk:
             socket=config.socket.path,
             started=world.now(),
         ),
-        limits=RequestLimits(
-            config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s
-        ),
+        limits=RequestLimits(config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s),
         default_namespace=config.node.default_namespace,
         descriptions={name: each.description for name, each in config.namespaces.items()},
     )

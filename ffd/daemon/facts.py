@@ -58,9 +58,7 @@ class NodeFacts:
                 status = await ledger.status()
         except (FfdError, trio.TooSlowError) as error:
             return PluginFacts(ledger.name, ledger.plugin, error=str(error) or "it does not answer")
-        return PluginFacts(
-            ledger.name, ledger.plugin, {"height": status.height, "head": status.head, **status.detail}
-        )
+        return PluginFacts(ledger.name, ledger.plugin, {"height": status.height, "head": status.head, **status.detail})
 
     async def storage(self, namespace: str) -> PluginFacts:
         storage = self._storages[namespace]

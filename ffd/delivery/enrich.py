@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import lru_cache
 
 import msgspec
 
@@ -29,26 +29,24 @@ _VIEW = msgspec.json.Decoder(HeaderView)
 _NOTHING = HeaderView()
 
 
-class EncodedEvent:
+class EncodedEvent(msgspec.Struct, frozen=True):
     """One event: its JSON without the closing brace, and what filters ask of it."""
 
-    def __init__(self, row: EventWithMessage, text: str, tx_type: str = "", blockchain_name: str = "") -> None:
-        self.sequence = row.sequence
-        self.id = format_uuid(row.id)
-        self.namespace = row.namespace
-        self.type = row.type
-        self.topic = row.topic or ""
-        self.reference = row.reference
-        self.correlator = row.correlator
-        self.text = text
-        self.tx_type = tx_type
-        self.blockchain_name = blockchain_name
-        self._header = row.header
+    sequence: int
+    id: str
+    namespace: str
+    type: str
+    topic: str
+    reference: bytes
+    text: str
+    header_text: str | None = None
+    tx_type: str = ""
+    blockchain_name: str = ""
 
-    @cached_property
+    @property
     def header(self) -> HeaderView:
         """Tag, author and group of its message; empty when it speaks of none."""
-        return _NOTHING if self._header is None else _VIEW.decode(self._header)
+        return _NOTHING if self.header_text is None else _VIEW.decode(self.header_text)
 
 
 def read_page(tx: Transaction, after: int, limit: int, *, with_data: bool) -> list[EncodedEvent]:
@@ -65,27 +63,39 @@ def encode(tx: Transaction, rows: Sequence[EventWithMessage], *, with_data: bool
 
 
 def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]) -> EncodedEvent:
-    text = event_text(row)
+    id = format_uuid(row.id)
+    text = event_text(row, id)
     if row.message is not None:
         data = values_json(values[row.message]) if row.message in values else row.data or "[]"
-        return EncodedEvent(row, f'{text},"message":{message_text(row, data)}')
+        return _encoded(row, id, f'{text},"message":{message_text(row, data)}')
     if row.type == TRANSACTION_SUBMITTED:
-        return _with_transaction(tx, row, text)
+        return _with_transaction(tx, row, id, text)
     if row.type == BLOCKCHAIN_EVENT_RECEIVED:
-        return _with_blockchain_event(tx, row, text)
-    return EncodedEvent(row, text)
+        return _with_blockchain_event(tx, row, id, text)
+    return _encoded(row, id, text)
 
 
-def event_text(row: EventWithMessage) -> str:
+def _encoded(row: EventWithMessage, id: str, text: str, tx_type: str = "", blockchain_name: str = "") -> EncodedEvent:
+    return EncodedEvent(
+        row.sequence, id, row.namespace, row.type, row.topic or "", row.reference, text, row.header, tx_type,
+        blockchain_name,
+    )  # fmt: skip
+
+
+def event_text(row: EventWithMessage, id: str) -> str:
     """The JSON of an event without its closing brace, for more to follow (FireFly reference 1.4)."""
     correlator = f',"correlator":"{format_uuid(row.correlator)}"' if row.correlator else ""
     tx = f',"tx":"{format_shared_uuid(row.tx)}"' if row.tx else ""
     reference = format_uuid(row.reference) if row.header is None else id_of(row.header)
-    topic = f',"topic":{json_string(row.topic)}' if row.topic else ""
+    topic = f',"topic":{_known_string(row.topic)}' if row.topic else ""
     return (
-        f'{{"id":"{format_uuid(row.id)}","sequence":{row.sequence},"type":"{row.type}","namespace":"{row.namespace}",'
+        f'{{"id":"{id}","sequence":{row.sequence},"type":"{row.type}","namespace":"{row.namespace}",'
         f'"reference":"{reference}"{correlator}{tx}{topic},"created":"{format_time(row.created)}"'
     )
+
+
+_known_string = lru_cache(maxsize=1024)(json_string)
+"""Of topics, which are short and come again."""
 
 
 def message_text(row: EventWithMessage, data: str) -> str:
@@ -115,14 +125,13 @@ def value_json(id: bytes, hash: bytes, validator: str, name: str | None, version
     return f'{{"id":"{format_uuid(id)}","hash":"{hash.hex()}","validator":"{validator}"{datatype}{shown}}}'
 
 
-def _with_transaction(tx: Transaction, row: EventWithMessage, text: str) -> EncodedEvent:
+def _with_transaction(tx: Transaction, row: EventWithMessage, id: str, text: str) -> EncodedEvent:
     found = deliveries.transaction(tx, row.reference)
     if found is None:
-        return EncodedEvent(row, text)
+        return _encoded(row, id, text)
     type, created, key, ids = found
-    return EncodedEvent(
-        row, f'{text},"transaction":{transaction_json(row.reference, row.namespace, type, created, key, ids)}', type
-    )
+    shown = transaction_json(row.reference, row.namespace, type, created, key, ids)
+    return _encoded(row, id, f'{text},"transaction":{shown}', type)
 
 
 def transaction_json(id: bytes, namespace: str, type: str, created: int, key: str | None, ids: str | None) -> str:
@@ -136,12 +145,12 @@ def transaction_json(id: bytes, namespace: str, type: str, created: int, key: st
     )
 
 
-def _with_blockchain_event(tx: Transaction, row: EventWithMessage, text: str) -> EncodedEvent:
+def _with_blockchain_event(tx: Transaction, row: EventWithMessage, id: str, text: str) -> EncodedEvent:
     found = deliveries.blockchain_event(tx, row.reference)
     if found is None:
-        return EncodedEvent(row, text)
+        return _encoded(row, id, text)
     shown = blockchain_event_json(row.reference, row.namespace, found, deliveries.contexts(tx, found[0]))
-    return EncodedEvent(row, f'{text},"blockchainEvent":{shown}', blockchain_name=found[2])
+    return _encoded(row, id, f'{text},"blockchainEvent":{shown}', blockchain_name=found[2])
 
 
 def blockchain_event_json(id: bytes, namespace: str, found: Row, contexts: Sequence[bytes]) -> str:

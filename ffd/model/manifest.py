@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from ffd.model.errors import Broken
-from ffd.model.ids import parse_uuid
 
 
 class ManifestMessage(msgspec.Struct, frozen=True):
@@ -18,7 +17,7 @@ class ManifestMessage(msgspec.Struct, frozen=True):
     @property
     def raw_id(self) -> bytes:
         """The 16 bytes of the id."""
-        return parse_uuid(self.id)
+        return bytes.fromhex(self.id.replace("-", ""))
 
 
 class _Manifest(msgspec.Struct, frozen=True):

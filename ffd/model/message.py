@@ -194,7 +194,7 @@ def message_json(
     """
     parts = [f'{{"header":{header_text}']
     if local_namespace:
-        parts.append(f',"localNamespace":{json_string(local_namespace)}')
+        parts.append(f',"localNamespace":{_namespace_string(local_namespace)}')
     parts.append(f',"hash":"{hash.hex()}"')
     if batch:
         parts.append(f',"batch":"{batch}"')
@@ -216,6 +216,9 @@ def message_json(
         parts.append(f',"data":{refs_text}')
     parts.append("}")
     return "".join(parts)
+
+
+_namespace_string = lru_cache(maxsize=256)(json_string)
 
 
 def strings_json(texts: Sequence[str]) -> str:
