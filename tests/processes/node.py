@@ -76,6 +76,7 @@ class Program:
                 command, cwd=ROOT, env=dict(env), stdin=given, stdout=out, stderr=err, pass_fds=pass_fds
             )
         self.pid = self._process.pid
+        self._counted, self._count = 0, 0
 
     @property
     def code(self) -> int | None:
@@ -101,6 +102,15 @@ class Program:
     def lines(self) -> list[str]:
         """The whole lines it has written so far."""
         return self.out.read_text().rpartition("\n")[0].splitlines()
+
+    def count(self) -> int:
+        """How many whole lines it has written so far."""
+        with open(self.out, "rb") as out:
+            out.seek(self._counted)
+            more = out.read()
+        self._counted += len(more)
+        self._count += more.count(b"\n")
+        return self._count
 
     def errors(self) -> str:
         """What it has said on stderr so far."""
