@@ -38,8 +38,8 @@ OPEN_READ_ONLY = apsw.SQLITE_OPEN_READONLY
 class Database(Protocol):
     """One connection to one SQLite file, and the hop to where its blocking work runs.
 
-    The connection is synchronous. It may be used right here, in the event loop, for work that does not wait for the disk
-    while nothing of `run` is under way.
+    The connection is synchronous. It may be used right here, in the event loop, for work that does not wait for the
+    disk while nothing of `run` is under way.
     """
 
     connection: apsw.Connection
@@ -215,7 +215,7 @@ class RealWorld(World):
         return FileLock(descriptor)
 
     def remove_file(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        _remove(path)
 
     def inherited_listeners(self) -> list[trio.SocketListener]:
         return [
@@ -287,12 +287,8 @@ def _check_socket_path(path: Path) -> None:
 
 async def _clear_stale_socket(path: Path) -> None:
     """Remove what a killed ffd left at `path`; refuse to touch anything alive, or anything that is no socket."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
+    if not _is_socket(path):
         return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise Conflict("FFD1102", f"{path} exists and is not a socket: remove it or choose another socket path")
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             await probe.connect(str(path))
@@ -301,4 +297,19 @@ async def _clear_stale_socket(path: Path) -> None:
                 raise
         else:
             raise Conflict("FFD1103", f"another daemon already listens on {path}: stop it, or give --socket PATH")
+    _remove(path)
+
+
+def _is_socket(path: Path) -> bool:
+    """Is a socket at `path`, or nothing? Raises Conflict for anything else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(mode):
+        raise Conflict("FFD1102", f"{path} exists and is not a socket: remove it or choose another socket path")
+    return True
+
+
+def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)

@@ -78,7 +78,8 @@ class _Connection(TCPServer):
         try:
             await super()._read_data()
         finally:
-            await self.idle_task.stop()
+            with trio.CancelScope(shield=True):
+                await self.idle_task.stop()  # noqa: ASYNC102 - it cancels a timer and waits for nobody
 
 
 class _Exchanges(ASGIWrapper):

@@ -93,7 +93,7 @@ class Socket:
                 await connection._abort_web_socket()
                 raise _closed(connection.closed) from None
             except trio.Cancelled:
-                await trio.aclose_forcefully(connection._stream)
+                await trio.aclose_forcefully(connection._stream)  # noqa: ASYNC120 - it does not wait
                 raise
 
 

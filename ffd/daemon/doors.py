@@ -22,7 +22,7 @@ from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
 from ffd.model.errors import Conflict
 from ffd.model.ids import format_uuid
-from ffd.outbound.accept import Acceptor, AcceptLimits
+from ffd.outbound.accept import AcceptLimits, Acceptor
 
 LOCK_SUFFIX = ".lock"
 
@@ -31,7 +31,8 @@ LOCK_SUFFIX = ".lock"
 async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
     """The node's listeners, which no other process has. Raises Conflict when one has.
 
-    A socket that the service manager opened is taken as it is: it outlives this process, and nobody is refused meanwhile.
+    A socket that the service manager opened is taken as it is: it outlives this process, and nobody is refused
+    meanwhile.
     """
     inherited = parts.world.inherited_listeners()
     if inherited:
@@ -52,7 +53,7 @@ async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
         lock.release()
 
 
-async def serve_doors(
+async def serve_doors(  # noqa: ASYNC128 - serve() says when
     parts: Parts,
     roles: Roles,
     listeners: list[trio.SocketListener],

@@ -1,7 +1,8 @@
 """The dispatcher: follows the events for one subscription and hands them to one app, within its window.
 
-Events leave in order; the offset moves only past what was acknowledged or filtered away, and is on disk before the window
-opens again. So at most 1 + readAhead events come a second time after a crash, and each is recognisable by its id.
+Events leave in order; the offset moves only past what was acknowledged or filtered away, and is on disk before the
+window opens again. So at most 1 + readAhead events come a second time after a crash, and each is recognisable by its
+id.
 """
 
 from __future__ import annotations

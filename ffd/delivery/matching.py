@@ -41,7 +41,7 @@ def compile_filter(filter: SubscriptionFilter) -> Matcher:
             tests.append(_test(compile_pattern(field, text), value))
     if not tests:
         return _everything
-    return tests[0] if len(tests) == 1 else lambda event: all([test(event) for test in tests])
+    return tests[0] if len(tests) == 1 else lambda event: all(test(event) for test in tests)
 
 
 def compile_pattern(field: str, text: str) -> _Pattern:

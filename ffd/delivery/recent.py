@@ -57,7 +57,7 @@ class RecentEvents:
         return list(islice(self._kept, start, start + limit))
 
     def _follows(self, after: int) -> bool:
-        """Would the next event past `after` be the next one to keep? Whoever is first at the tail begins the keeping."""
+        """Is the event past `after` the next one to keep? Whoever is first at the tail begins the keeping."""
         return not self._kept or after >= self._kept[-1].sequence
 
     async def _read(self, after: int, limit: int) -> list[EncodedEvent]:

@@ -1,7 +1,7 @@
 """What is in flight to an app, and what an ack or a nack makes of the offset. Plain values: no store, no clock.
 
-The offset moves only past events that were acknowledged, or that the filter passed over. An event leaves the window when
-an offset at or past it is on disk, so that after a crash no more than a window of events comes again.
+The offset moves only past events that were acknowledged, or that the filter passed over. An event leaves the window
+when an offset at or past it is on disk, so that after a crash no more than a window of events comes again.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Window:
         return True
 
     def nack(self, id: str) -> int | None:
-        """The app refuses an event: it and all later ones leave the flight, to be sent again. Its sequence, if known."""
+        """The app refuses an event: it and all later ones leave the flight, to come again. Its sequence, if known."""
         refused = self._sent.get(id)
         if refused is None or refused.acknowledged:
             return None

@@ -1,8 +1,8 @@
 """The aggregator: pins in ledger order, joined with their payloads, become events in the node's one local sequence.
 
 One leader for each namespace. A page of pins is one transaction: events, message states, what is left waiting, the
-offset. What waits is looked at again when a rewind row says that something it waited for has come; the rewind was written
-in the transaction of the arrival, so no crash forgets it.
+offset. What waits is looked at again when a rewind row says that something it waited for has come; the rewind was
+written in the transaction of the arrival, so no crash forgets it.
 """
 
 from __future__ import annotations

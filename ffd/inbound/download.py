@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NoReturn
 
 import msgspec
@@ -14,17 +15,18 @@ import trio
 
 from ffd.inbound.arrivals import PAYLOAD_SLACK_BYTES, Arrivals, ReadPayload, read_payload
 from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
+from ffd.model.ids import format_uuid
 from ffd.ports.retry import Backoff
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.store import Store, Transaction, batches, operations, pins
 from ffd.store.bells import wait_rung
 from ffd.store.leadership import Leadership
-from ffd.store.operations import DOWNLOAD_BATCH, FAILED, PENDING, OperationRow
+from ffd.store.operations import DOWNLOAD_BATCH, PENDING, OperationRow
 
 log = logging.getLogger(__name__)
 
-DOWNLOADS_AT_ONCE = 10
-ATTEMPTS_MAX = 100
+FETCHES_AT_ONCE = 10
+DOWNLOADS_MAX = 1_000  # open downloads that are tried; the newer ones wait for one of them to end
 POLL_S = 1.0
 BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
 
@@ -73,61 +75,60 @@ class Downloads:
         self._leadership = leadership
         self._republish = republish
         self._under_way: set[bytes] = set()
+        self._slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
 
     async def run(self) -> NoReturn:
-        """Start every open download, a few at a time, until cancelled."""
+        """Try every open download, a few at a time, until cancelled."""
         bell = self._store.bell("downloads")
         number = self._fetcher.arrivals.namespace.number
         async with trio.open_nursery() as nursery:
             while True:
                 ticket = bell.ticket()
-                for row in self._store.peek(
-                    lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, limit=DOWNLOADS_AT_ONCE * 2)
-                ):
-                    if row.id not in self._under_way and len(self._under_way) < DOWNLOADS_AT_ONCE:
+                rows = self._store.peek(
+                    lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, limit=DOWNLOADS_MAX)
+                )
+                for row in rows:
+                    if row.id not in self._under_way:
                         self._under_way.add(row.id)
                         nursery.start_soon(self._download, row)
                 await wait_rung(ticket, at_most_s=POLL_S)
 
     async def _download(self, row: OperationRow) -> None:
-        try:
-            await self._try_all(row)
-        finally:
-            self._under_way.discard(row.id)
-        self._store.bell("downloads").ring()
-
-    async def _try_all(self, row: OperationRow) -> None:
+        """Try until it works. One that cannot be had sleeps between its tries, and keeps no slot meanwhile."""
         reference: str = msgspec.json.decode(row.input or "{}").get("payloadRef", "")
         number = self._fetcher.arrivals.namespace.number
         batch, batch_hash = self._store.peek(lambda tx: pins.pinned_by(tx, number, row.tx, reference))
-        told = ""
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        failures, told = 0, ""
+        while isinstance(payload := await self._try(batch, batch_hash, reference), FfdError):
+            failures += 1
+            if str(payload) != told:
+                told = str(payload)
+                log.warning("the payload of batch %s cannot be had: %s", format_uuid(batch), told)
+                await self._note(row, told)
+            await self._mend(batch, batch_hash, payload)
+            await trio.sleep(BACKOFF.delay_s(failures))
+        await self._store.write(partial(self._record, row=row, payload=payload, batch=batch, batch_hash=batch_hash))
+        self._under_way.discard(row.id)
+
+    async def _try(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | FfdError:
+        async with self._slots:
             try:
-                payload = await self._fetcher.fetch(batch, batch_hash, reference)
+                return await self._fetcher.fetch(batch, batch_hash, reference)
             except (NotFound, Away, Full, Invalid) as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.warning("the payload of batch %s cannot be had: %s", batch.hex(), error)
-                    await self._note(row, PENDING, told)
-                await self._mend(batch, batch_hash, error)
-                await trio.sleep(BACKOFF.delay_s(attempt))
-            else:
-                await self._store.write(lambda tx: self._record(tx, row, payload, batch, batch_hash))
-                return
-        await self._note(row, FAILED, told)
+                return error
 
     async def _mend(self, batch: bytes, batch_hash: bytes, error: FfdError) -> None:
         """What this node sealed it can put back; others wait for whoever can."""
         if isinstance(error, NotFound | Invalid) and self._fetcher.is_own(batch, batch_hash):
-            log.warning("batch %s was sealed here: its payload is stored again", batch.hex())
+            log.warning("batch %s was sealed here: its payload is stored again", format_uuid(batch))
             try:
                 await self._republish(batch)
             except (Away, Full) as failure:
-                log.warning("batch %s could not be stored again: %s", batch.hex(), failure)
+                log.warning("batch %s could not be stored again: %s", format_uuid(batch), failure)
 
-    async def _note(self, row: OperationRow, status: str, error: str) -> None:
+    async def _note(self, row: OperationRow, error: str) -> None:
         now = self._fetcher.arrivals.world.now()
-        await self._store.write(lambda tx: operations.settle(tx, row.id, status, now, error=error))
+        await self._store.write(lambda tx: operations.settle(tx, row.id, PENDING, now, error=error))
 
     def _record(
         self, tx: Transaction, row: OperationRow, payload: ReadPayload, batch: bytes, batch_hash: bytes

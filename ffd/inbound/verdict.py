@@ -1,4 +1,5 @@
-"""Is a pinned message to be confirmed or rejected? The rules that every member applies alike (FireFly reference 7.3, 7.6).
+"""Is a pinned message to be confirmed or rejected? The rules that every member applies alike (FireFly reference 7.3,
+7.6).
 
 Plain decisions over values; what they need to know of the node is asked through two functions.
 """

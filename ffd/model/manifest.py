@@ -28,7 +28,7 @@ _MANIFEST = msgspec.json.Decoder(_Manifest)
 
 
 def manifest_messages(manifest: str) -> list[ManifestMessage]:
-    """The messages of a manifest that was verified and stored here, in batch order. Raises Broken when it is not one."""
+    """The messages of a manifest that was verified and stored here, in batch order. Raises Broken."""
     try:
         return _MANIFEST.decode(manifest).messages
     except msgspec.DecodeError as error:

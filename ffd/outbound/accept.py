@@ -31,7 +31,7 @@ DATA_SIZE_BASE = 256
 
 @dataclass(frozen=True, slots=True)
 class AcceptLimits:
-    """Beyond these a message is refused. Bytes are of the size estimate; `unsent_messages_max` of the whole namespace."""
+    """Beyond these a message is refused. Bytes are those of the size estimate."""
 
     message_bytes_max: int = 800 * 1024
     unsent_messages_max: int = 1_000_000

@@ -63,7 +63,7 @@ class Assembly:
 
 
 def assemble(passengers: Iterable[Passenger], limits: BatchLimits) -> list[Assembly]:
-    """Batches, each author's in the order of its messages: no later message of an author is ever in an earlier batch."""
+    """Batches; no later message of an author is ever in an earlier batch than one before it."""
     batches: list[Assembly] = []
     open_of: dict[str, Assembly] = {}
     for passenger in passengers:

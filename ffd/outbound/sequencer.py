@@ -1,8 +1,8 @@
 """The outbound sequencer: ready messages, in the order they were accepted, into batches, to storage, onto the ledger.
 
-One leader for each namespace. It seals what is ready as soon as the batch before is on the ledger: idle, a message leaves
-at once; under load the next batch grows while the last one travels. Every step is an operation row, so a crash at any
-point resumes the same batch under the same names.
+One leader for each namespace. It seals what is ready as soon as the batch before is on the ledger: idle, a message
+leaves at once; under load the next batch grows while the last one travels. Every step is an operation row, so a crash
+at any point resumes the same batch under the same names.
 """
 
 from __future__ import annotations

@@ -53,15 +53,16 @@ class Ledger(Protocol):
     """The contract of a ledger plugin.
 
     Order: `events` gives the same events in the same order to every reader, for ever, each with a position greater than
-    the one before. Submission is idempotent: `submit` with a request that was taken before changes nothing and succeeds,
-    whatever became of the first answer. What is not answered is raised as Away (try again) or Invalid (never).
+    the one before. Submission is idempotent: `submit` with a request that was taken before changes nothing and
+    succeeds, whatever became of the first answer. What is not answered is raised as Away (try again) or Invalid
+    (never).
     """
 
     name: str
     plugin: str
 
     async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
-        """Record the pin, signed with `key`; returns the ledger's name for the transaction, once it will not be lost."""
+        """Record the pin, signed with `key`; the ledger's name for the transaction, once it will not be lost."""
 
     async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
         """The next events past the position `after` (empty: from the first), at most `limit`. Raises Away, Broken."""

@@ -8,7 +8,7 @@ from ffd.store.transaction import Transaction
 
 
 class BatchRow(msgspec.Struct, frozen=True):
-    """One batch. Ids are raw; `sent` is when the ledger took our pin, `confirmed` when the payload was verified here."""
+    """One batch. `sent` is when the ledger took our pin, `confirmed` when its payload was verified here."""
 
     sequence: int
     id: bytes

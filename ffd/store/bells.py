@@ -1,7 +1,7 @@
 """Who wants to be woken when a table has changed.
 
-A bell carries no data: the ring says look, the table says what. So a ring may be lost, doubled or late without harm, and
-a ring before the wait still counts, because the waiter took its ticket before it looked.
+A bell carries no data: the ring says look, the table says what. So a ring may be lost, doubled or late without harm,
+and a ring before the wait still counts, because the waiter took its ticket before it looked.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The node's one database: one writer with group commit, readers of their own, bells.
 
-Every unit that waits is run in the writer's next transaction, each inside a savepoint, so that one unit's failure is its
-own; one commit with an fsync then releases them all. Under load the cost of the fsync is shared; idle, it is paid at
-once.
+Every unit that waits is run in the writer's next transaction, each inside a savepoint, so that one unit's failure is
+its own; one commit with an fsync then releases them all. Under load the cost of the fsync is shared; idle, it is paid
+at once.
 
-The units run in the event loop, the commit off it. A unit touches memory: pages in the cache, the log in the page cache;
-what waits for the disk is the commit. Measured: with units in a thread the two threads hand the GIL back and forth at
-every row (each sqlite3_step lets it go), which cost three times the CPU of the units themselves.
+The units run in the event loop, the commit off it. A unit touches memory: pages in the cache, the log in the page
+cache; what waits for the disk is the commit. Measured: with units in a thread the two threads hand the GIL back and
+forth at every row (each sqlite3_step lets it go), which cost three times the CPU of the units themselves.
 
 Durability (https://www.sqlite.org/pragma.html#pragma_synchronous): WAL with synchronous=FULL syncs the log at each
 commit; NORMAL would not, and a power cut would take acknowledged messages with it. A commit that failed may still come
@@ -89,7 +89,7 @@ class Writing(Generic[T]):
         """What the unit returned, on disk; raises what it raised. A cancel comes before the unit ran or not at all."""
         try:
             await self.done.wait()
-        except trio.Cancelled:
+        except trio.Cancelled:  # noqa: ASYNC103 - what is on disk is told; the cancel comes at the next checkpoint
             if not self.taken:
                 self._queue.remove(self)
                 raise
@@ -186,7 +186,7 @@ class Store:
             self.bell(name).ring()
 
     async def _begin(self) -> None:
-        """Take the write lock: at once if it is free, else off the loop, where waiting for other processes harms nobody."""
+        """Take the write lock: at once if it is free, else off the loop, where waiting harms nobody."""
         connection = self._writer.connection
         connection.set_busy_timeout(0)
         try:

@@ -1,7 +1,7 @@
 """The events table: deliberately light rows in one gap-free local sequence, node-wide.
 
-The numbers are given inside the transaction, whose writers are serialised by the database, so that a reader never sees a
-lower number appear later. On a database with concurrent writers this function is the place to serialise them.
+The numbers are given inside the transaction, whose writers are serialised by the database, so that a reader never sees
+a lower number appear later. On a database with concurrent writers this function is the place to serialise them.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ async def lead(world: World, store: Store, role: str, *, process: str) -> AsyncI
     """Wait until this process may lead `role`; it does until the block ends."""
     path = lock_path(store.path, role)
     world.make_directory(path.parent)
-    while (lock := world.try_lock(path)) is None:
+    # The holder may be another process, which nobody here can wait for.
+    while (lock := world.try_lock(path)) is None:  # noqa: ASYNC110
         await trio.sleep(RETRY_S)
     try:
         now = world.now()

@@ -1,7 +1,7 @@
 """What the ledger said, in its order; and the few pins that wait.
 
-A pin is dispatched when the aggregator's offset has passed it and it is not among the waiting: the many that go straight
-through cost one row and no update.
+A pin is dispatched when the aggregator's offset has passed it and it is not among the waiting: the many that go
+straight through cost one row and no update.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ PIN = """
 
 
 def record(tx: Transaction, namespace: int, events: Sequence[PinnedBatch], now: int) -> list[PinnedBatch]:
-    """Store ledger events and their pins, in ledger order; what was seen before changes nothing. Returns the new ones."""
+    """Store ledger events and their pins, in ledger order, unless they were seen before. Returns the new ones."""
     new = [event for event in events if not _seen(tx, namespace, event)]
     if not new:
         return new
@@ -168,7 +168,8 @@ def leave_waiting(tx: Transaction, namespace: int, pins: Sequence[WaitingPin], n
         INSERT INTO waiting_pins (pin, namespace, hash, batch, message, topic, cause, subject, since)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (pin) DO UPDATE
-           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause, subject = excluded.subject""",
+           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause, subject =
+           excluded.subject""",
         [(p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, now) for p in pins],
     )
 

@@ -38,10 +38,13 @@ class FileLedger:
         body, now = body_text(pin), self._world.now()
         signer, signature = sign(self._key, body)
 
+        def link(previous: bytes, height: int) -> bytes:
+            return entry_hash(previous, height, now, signer, signature, body)
+
         def work() -> bytes:
             return chain.append(
                 self._database.connection, signer=signer, signature=signature, body=body, request=request, now=now,
-                genesis=GENESIS, link=lambda previous, height: entry_hash(previous, height, now, signer, signature, body),
+                genesis=GENESIS, link=link,
             )  # fmt: skip
 
         with trio.CancelScope(shield=True):
