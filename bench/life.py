@@ -21,6 +21,7 @@ async def measure_start(plan: Plan) -> list[Figure]:
     fresh: list[float] = []
     again: list[float] = []
     for _ in range(plan.starts):
+        await trio.lowlevel.checkpoint()  # Ctrl-C comes through here
         with scratch() as folder:
             for taken in (fresh, again):
                 with running(plan.program, folder) as node:

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -35,8 +35,9 @@ EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 def main() -> int:
     """Measure and print; 0 whether or not targets are met, 1 when something could not be measured."""
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell had it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, _as_interrupt)
     program = {} if arguments.ffd is None else {"program": (arguments.ffd,)}
     plan = (full if arguments.full else quick)(large=arguments.large, **program)
     wanted = arguments.only or list(MEASUREMENTS)
@@ -65,17 +66,29 @@ def _measure(plan: Plan, wanted: list[str]) -> tuple[list[Figure], list[str]]:
     for name in wanted:
         try:
             figures += trio.run(MEASUREMENTS[name], plan)
-        except* (Failed, OSError) as group:
-            failures += [f"{name} could not be measured: {each}" for each in _leaves(group)]
-            say(failures[-1])
+        except (Failed, OSError) as failure:
+            failures.append(f"{name} could not be measured: {failure}")
+        except BaseExceptionGroup as group:
+            failures += [f"{name} could not be measured: {each}" for each in _failures(group)]
     return figures, failures
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
+def _failures(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """What stopped a measurement, out of its nurseries. Raises KeyboardInterrupt, and bugs as they are."""
+    if group.subgroup(KeyboardInterrupt) is not None:
+        raise KeyboardInterrupt
+    _, bugs = group.split((Failed, OSError))
+    if bugs is not None:
+        raise bugs
+    return list(_leaves(group))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for each in group.exceptions:
-        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
-    return found
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
 
 
 def _verdict(figures: list[Figure]) -> str:
@@ -84,8 +97,11 @@ def _verdict(figures: list[Figure]) -> str:
     return f"{met} of {len(judged)} targets met"
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _as_interrupt(_number: int, frame: FrameType | None) -> None:
+    # By way of Trio's handler while it runs, which raises only where nothing is left half done.
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
 
 
 def _parser() -> argparse.ArgumentParser:

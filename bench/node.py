@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio.lowlevel import enable_ki_protection
+
 from bench.wire import Failed, Rest
 
 PROGRAM = (str(Path(sys.executable).parent / "ffd"),)
@@ -51,8 +53,12 @@ class Node:
 
 
 @contextmanager
+@enable_ki_protection
 def running(program: Sequence[str], folder: Path) -> Iterator[Node]:
-    """A ready ffd on the state in `folder`; stopped, and reaped, on every way out. `program` is its command."""
+    """A ready ffd on the state in `folder`; stopped, and reaped, on every way out. `program` is its command.
+
+    Ctrl-C waits until it is ready, and until it has stopped.
+    """
     socket, state, log = folder / "ffd.sock", folder / "state", folder / "ffd.log"
     with log.open("a") as output:
         began = time.monotonic()

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio.lowlevel import enable_ki_protection
+
 from bench.node import PROGRAM
 
 
@@ -55,6 +57,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
+@enable_ki_protection
 def scratch() -> Iterator[Path]:
     """A folder that is gone afterwards, short enough for a socket; TMPDIR says where, and so on which disk."""
     with tempfile.TemporaryDirectory(prefix="ffd-bench-") as name:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trio
+
 from bench.bare import Bare, Recording, play, record
 from bench.figures import Figure, Target, at_least, at_most, median_of
 from bench.node import running
@@ -44,6 +46,7 @@ async def measure_throughput(plan: Plan) -> list[Figure]:
 async def _pairs(plan: Plan, recording: Recording, per_frame: int, folder: Path) -> Runs:
     runs = Runs()
     for pair in range(plan.pairs):
+        await trio.lowlevel.checkpoint()
         bare = play(recording, folder)
         stream = await _run(plan, per_frame, runs)
         runs.bares.append(bare)
