@@ -90,7 +90,7 @@ class Socket:
             try:
                 await connection._stream.send_all(data)
             except _GONE:
-                await connection._abort_web_socket()
+                await connection._abort_web_socket()  # noqa: ASYNC120 - the error is replaced below
                 raise _closed(connection.closed) from None
             except trio.Cancelled:
                 await trio.aclose_forcefully(connection._stream)  # noqa: ASYNC120 - it does not wait

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from ffd.model.errors import Broken, Full, Invalid
-from ffd.store.engine import READER_PRAGMAS, prepare_connection
+from ffd.store.engine import READER_PRAGMAS, prepare_connection, readable
 
 APPLICATION_ID = 0x4646_4C00  # "FFL"
 SCHEMA_VERSION = 1
@@ -48,21 +48,29 @@ COLUMNS = "height, previous, timestamp, signer, signature, body, hash"
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
     """Make the file a ledger if it is new. Raises Invalid when it is something else."""
+    with readable(connection):
+        _is_new(connection, path)  # before the first setting: to turn a file to WAL is to write it
     prepare_connection(connection, PRAGMAS)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        if _is_new(connection, path):
             connection.execute(SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif connection.pragma("application_id") != APPLICATION_ID:
-            raise Invalid("FFD4016", f"{path} is no ledger of ffd: choose another path for the ledger")
-        elif connection.pragma("user_version") > SCHEMA_VERSION:
-            raise Invalid("FFD4017", f"{path} was written by a newer ffd: run that one")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _is_new(connection: apsw.Connection, path: Path) -> bool:
+    if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        return True
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise Invalid("FFD4016", f"{path} is no ledger of ffd: choose another path for the ledger")
+    if connection.pragma("user_version") > SCHEMA_VERSION:
+        raise Invalid("FFD4017", f"{path} was written by a newer ffd: run that one")
+    return False
 
 
 def append(

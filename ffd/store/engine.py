@@ -16,8 +16,8 @@ back after a crash, so nothing in memory can be trusted after one: the store bre
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -28,7 +28,7 @@ import trio
 
 from ffd.model.errors import Broken, FfdError, Full
 from ffd.store.bells import Bell
-from ffd.store.migrate import migrate
+from ffd.store.migrate import check_ours, migrate
 from ffd.store.transaction import Transaction
 from ffd.world import Database, World
 
@@ -302,16 +302,31 @@ async def _open(world: World, path: Path, opened: list[Database], *, read_only: 
     except apsw.CantOpenError as error:
         raise Broken("FFD3007", f"cannot open {path}: check that its directory exists and is yours") from error
     opened.append(database)
+    if not read_only:
+        # Before the first setting: to turn a file to WAL is to write it, and it may be somebody else's.
+        await database.run(_refuse_strangers, database.connection, path)
     await database.run(prepare_connection, database.connection, READER_PRAGMAS if read_only else WRITER_PRAGMAS)
     return database
 
 
+def _refuse_strangers(connection: apsw.Connection, path: Path) -> None:
+    with readable(connection):
+        check_ours(connection, path)
+
+
 def prepare_connection(connection: apsw.Connection, pragmas: tuple[str, ...]) -> None:
     """Give a new connection its settings. Raises Broken when the file is no database, or cannot be used."""
-    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    try:
+    with readable(connection):
         for pragma in pragmas:
             connection.execute(pragma)
+
+
+@contextmanager
+def readable(connection: apsw.Connection) -> Iterator[None]:
+    """Look into a file for the first time. Raises Broken when it is no database, or cannot be used."""
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    try:
+        yield
     except apsw.NotADBError as error:
         raise Broken("FFD3008", f"{connection.filename} is not a database: restore it, or move it away") from error
     except (apsw.ReadOnlyError, apsw.CantOpenError) as error:

@@ -19,7 +19,7 @@ APPLICATION_ID = 0x46464400  # "FFD"
 
 def migrate(connection: apsw.Connection, path: Path, now: int) -> None:
     """Bring the database at `path` to the newest schema. Raises Invalid when it is not ours, or from the future."""
-    version = _check_ours(connection, path)
+    version = check_ours(connection, path)
     if version == len(steps()):
         return
     if version:
@@ -27,7 +27,7 @@ def migrate(connection: apsw.Connection, path: Path, now: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have come first; now nobody can.
-        for number, statements in enumerate(steps()[_check_ours(connection, path) :], start=version + 1):
+        for number, statements in enumerate(steps()[check_ours(connection, path) :], start=version + 1):
             connection.execute(statements)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
@@ -45,7 +45,7 @@ def steps() -> tuple[str, ...]:
     return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
-def _check_ours(connection: apsw.Connection, path: Path) -> int:
+def check_ours(connection: apsw.Connection, path: Path) -> int:
     """The schema version of the database. Raises Invalid."""
     version: int = connection.pragma("user_version")
     application: int = connection.pragma("application_id")
