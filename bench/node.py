@@ -69,10 +69,10 @@ def running(program: Sequence[str], folder: Path) -> Iterator[Node]:
             cwd=ROOT,
         )  # fmt: skip
         try:
-            _wait_ready(process, socket, log)
+            _wait_ready(process, socket)
             yield Node(process.pid, socket, state, time.monotonic() - began)
             if process.poll() is not None:
-                raise Failed(f"ffd ended by itself with {process.returncode}: {_tail(log)}")
+                raise Failed(f"ffd ended by itself with {process.returncode}")
         except Exception:
             # The folder is about to go, and the log with it.
             sys.stderr.write(f"--- the end of ffd's log\n{_tail(log)}\n---\n")
@@ -86,16 +86,16 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("FFD_")}
 
 
-def _wait_ready(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
+def _wait_ready(process: subprocess.Popen[bytes], socket: Path) -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise Failed(f"ffd ended with {process.returncode} before it was ready: {_tail(log)}")
+            raise Failed(f"ffd ended with {process.returncode} before it was ready")
         with suppress(OSError), Rest(socket) as rest:
             if rest.ask("GET", "/readyz")[0] == 200:
                 return
         time.sleep(POLL_S)
-    raise Failed(f"ffd was not ready after {READY_S:g} s: {_tail(log)}")
+    raise Failed(f"ffd was not ready after {READY_S:g} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
