@@ -55,13 +55,12 @@ async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
 
 async def serve_doors(  # noqa: ASYNC128 - serve() says when
     parts: Parts,
-    roles: Roles,
+    desk: Desk,
     listeners: list[trio.SocketListener],
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the API on the listeners until cancelled."""
-    desk = make_desk(parts, roles)
     limits = parts.config.limits
     session = SessionLimits(limits.frames_in_flight_max, limits.subscriptions_max)
     async with trio.open_nursery() as nursery:
@@ -79,11 +78,7 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
 def make_desk(parts: Parts, roles: Roles) -> Desk:
     """What the handlers of this node are given."""
     config, world, store = parts.config, parts.world, parts.store
-    accept = AcceptLimits(
-        min(config.limits.message_bytes_max, config.batch.bytes_max),
-        config.limits.unsent_messages_max,
-        config.limits.disk_reserve_bytes,
-    )
+    accept = accept_limits(config)
     namespaces = {name: member.namespace for name, member in parts.members.items()}
     subscriptions = Subscriptions(
         world, store, namespaces,
@@ -111,6 +106,16 @@ def make_desk(parts: Parts, roles: Roles) -> Desk:
         limits=RequestLimits(config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s),
         default_namespace=config.node.default_namespace,
         descriptions={name: each.description for name, each in config.namespaces.items()},
+    )
+
+
+def accept_limits(config: Config) -> AcceptLimits:
+    """The bounds of what is accepted. A message that no batch could take is refused at the door."""
+    limits = config.limits
+    return AcceptLimits(
+        min(limits.message_bytes_max, config.batch.bytes_max),
+        limits.unsent_messages_max,
+        limits.disk_reserve_bytes,
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import trio
 
 from ffd import __version__
+from ffd.api.desk import Desk
 from ffd.daemon.config import Config
-from ffd.daemon.doors import hold_socket, serve_doors
+from ffd.daemon.doors import accept_limits, hold_socket, make_desk, serve_doors
 from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
@@ -24,7 +25,7 @@ async def run_node(
 ) -> None:
     """Run a node until `stop` is set, then drain it. Raises Conflict when another one has the socket.
 
-    What can be taken over from a new configuration without a restart (the log level) the host takes over by itself.
+    Of a new configuration the limits on what is accepted are taken over; the log level the host takes over by itself.
     """
     async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
         roles = Roles(world, parts.store, parts.process)
@@ -32,11 +33,19 @@ async def run_node(
             for name, work in roles_of(parts).items():
                 below.start_soon(roles.keep, name, work)
             async with trio.open_nursery() as doors:
-                await doors.start(serve_doors, parts, roles, listeners)
+                desk = make_desk(parts, roles)
+                doors.start_soon(_follow_reloads, reload, desk)
+                await doors.start(serve_doors, parts, desk, listeners)
                 ready(f"ffd {__version__} on {config.socket.path}", lambda: _do_a_turn(parts))
                 await stop.wait()
                 doors.cancel_scope.cancel()
             below.cancel_scope.cancel()
+
+
+async def _follow_reloads(reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:
+    async for config in reload:
+        for acceptor in desk.acceptors.values():
+            acceptor.limits = accept_limits(config)
 
 
 async def _do_a_turn(parts: Parts) -> None:

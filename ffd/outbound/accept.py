@@ -14,7 +14,7 @@ import msgspec
 from ffd.model.data import Data, DatatypeRef, check_validator
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid, sha256
-from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, message_json, seal
+from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
@@ -27,6 +27,8 @@ from ffd.world import World
 MESSAGE_SIZE_BASE = 1024
 """Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
 DATA_SIZE_BASE = 256
+MESSAGE_ENVELOPE = 100
+"""What a batch writes around a message's header and references: its hash, and the names of all these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,6 @@ class Acceptor:
         check_idempotency_key(key_once)
         author, key = self._resolve(wire.author or "", wire.key or "")
         items = [self._item(draft, item, now, known) for item in draft.items]
-        size = self._check_size(items)
         id = self._world.new_id()
         id_text = format_uuid(id)
         header = Header(
@@ -152,14 +153,16 @@ class Acceptor:
             format_time(now), self.namespace.network_name, "", _topics(wire.topics), wire.tag or "",
         )  # fmt: skip
         sealed = seal(header, [item.ref for item in items])
+        size = self._check_size(sealed, items)
         message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once)
         return Accepted(id_text, message)
 
-    def _check_size(self, items: Sequence[Data]) -> int:
-        """The size estimate of a message with these items. Raises Invalid FF10327 beyond the limit."""
-        size = MESSAGE_SIZE_BASE
+    def _check_size(self, sealed: Sealed, items: Sequence[Data]) -> int:
+        """The bytes that a message takes in a batch, estimated upwards. Raises Invalid FF10327 beyond the limit."""
+        size = max(MESSAGE_SIZE_BASE, len(sealed.header_json) + len(sealed.refs_json) + MESSAGE_ENVELOPE)
         for item in items:
-            size += DATA_SIZE_BASE + len(item.value or "")
+            value = item.value or ""
+            size += DATA_SIZE_BASE + (len(value) if value.isascii() else len(value.encode()))
         if size > self.limits.message_bytes_max:
             raise Invalid(
                 "FF10327",

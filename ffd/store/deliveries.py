@@ -57,18 +57,28 @@ def of_ids(tx: Transaction, ids: Sequence[bytes]) -> list[EventWithMessage]:
     return [EventWithMessage(*row) for row in found if row is not None]
 
 
+VALUES = """
+    SELECT l.message, d.id, d.hash, d.validator, d.datatype_name, d.datatype_version, d.value
+      FROM message_data l JOIN data d ON d.sequence = l.data"""
+NEAR_FACTOR = 4
+"""How much wider than their number a range of messages may be that is read as one."""
+
+
 def values_of(tx: Transaction, messages: Sequence[int]) -> dict[int, list[Row]]:
     """For each message its data: id, hash, validator, datatype name and version, and value, in its order."""
-    found: dict[int, list[Row]] = {}
-    for message in messages:
-        rows = tx.execute(
-            """
-            SELECT d.id, d.hash, d.validator, d.datatype_name, d.datatype_version, d.value
-              FROM message_data l JOIN data d ON d.sequence = l.data
-             WHERE l.message = ? ORDER BY l.position""",
-            (message,),
-        )
-        found[message] = list(rows)
+    found: dict[int, list[Row]] = {message: [] for message in messages}
+    if not found:
+        return found
+    first, last = min(found), max(found)
+    if last - first < len(found) * NEAR_FACTOR:
+        between = f"{VALUES} WHERE l.message BETWEEN ? AND ? ORDER BY l.message, l.position"
+        rows = list(tx.execute(between, (first, last)))
+    else:
+        one = f"{VALUES} WHERE l.message = ? ORDER BY l.position"
+        rows = [row for message in found for row in tx.execute(one, (message,))]
+    for row in rows:
+        if row[0] in found:
+            found[row[0]].append(row[1:])
     return found
 
 

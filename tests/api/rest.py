@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import trio
 
 from ffd.daemon.config import Config, load_config
-from ffd.daemon.doors import hold_socket, serve_doors
+from ffd.daemon.doors import hold_socket, make_desk, serve_doors
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
@@ -76,7 +76,7 @@ async def open_node(tmp_path: Path, *, roles: tuple[str, ...] = (), **settings: 
         async with trio.open_nursery() as nursery:
             for name, work in roles_of(parts).items():
                 nursery.start_soon(keeper.keep, name, work)
-            await nursery.start(serve_doors, parts, keeper, listeners)
+            await nursery.start(serve_doors, parts, make_desk(parts, keeper), listeners)
             yield Node(parts, Path(config.socket.path))
             nursery.cancel_scope.cancel()
 
