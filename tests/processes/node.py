@@ -160,13 +160,25 @@ class Node:
 
     # The daemon
 
-    def launch(self, *arguments: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Program:
+    def launch(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+    ) -> Program:
         """Start the daemon and do not wait for it; `before` is a program that becomes it."""
-        return self.house.start(*before, *FFD, *arguments, env=self.env | dict(env or {}))
+        return self.house.start(*before, *FFD, *arguments, env=self.env | dict(env or {}), pass_fds=pass_fds)
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Program:
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+    ) -> Program:
         """Start the daemon; it is ready when this returns."""
-        program = self.launch(*arguments, env=env, before=before)
+        program = self.launch(*arguments, env=env, before=before, pass_fds=pass_fds)
         self.wait_ready(program)
         return program
 
