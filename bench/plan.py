@@ -37,7 +37,7 @@ def quick(program: Sequence[str] = PROGRAM, large: int = 0) -> Plan:
     """Under a minute on an idle machine."""
     return Plan(
         program, {50: 10_000, 10: 5_000, 1: 3_000}, pairs=2, warm_up=500,
-        rates=(100, 1_000, 3_000), rate_s=1.5, starts=5, idle_s=5.0, confirms=200, catch_up=20_000,
+        rates=(100, 1_000, 3_000), rate_s=1.5, starts=3, idle_s=5.0, confirms=100, catch_up=20_000,
         subscriptions=1_000, crowd_events=5, large=large,
     )  # fmt: skip
 
