@@ -79,9 +79,12 @@ Options of
 are stronger than both.
 .Ss Reload
 At a SIGHUP the file and the environment are read again.
-.Va log.level
+.Va log.level ,
+.Va timeouts.stop_s ,
+.Va limits.message_bytes_max ,
+.Va limits.unsent_messages_max
 and
-.Va timeouts.stop_s
+.Va limits.disk_reserve_bytes
 are taken over; everything else is at the next start.
 A configuration with errors changes nothing, and the log says what is wrong with it.
 """.lstrip()

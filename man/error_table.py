@@ -140,12 +140,8 @@ class Source:
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """The names of a module that stand for a code."""
     for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Constant)
-            and CODE.fullmatch(f"{node.value.value}")
-        ):
-            yield _name(node.targets[0]), f"{node.value.value}"
+        if isinstance(node, ast.Assign) and CODE.fullmatch(_text(node.value)):
+            yield _name(node.targets[0]), _text(node.value)
 
 
 def _bases(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -215,7 +211,7 @@ def table(root: Path) -> str:
     for start, what in RANGES.items():
         parts += [f"\n## {start}xxx: {what}\n", _rows(entries, start)]
     parts += [
-        "\n## FireFly's own codes\nWhere FireFly has a code for a case ffd uses it, so that its clients go on working.\n",
+        "\n## FireFly's own codes\nWhere FireFly has a code for a case, it is the one that is used.\n",
         _rows(entries, "FF", FIREFLY),
     ]
     return "".join(parts)
