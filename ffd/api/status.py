@@ -108,6 +108,7 @@ def _named(values: Sequences | Backlog) -> Facts:
 def _blocked(each: Blocked) -> Facts:
     topic = {"topic": each.topic} if each.topic else {}
     message = {"message": format_uuid(each.message)} if each.message else {}
+    error = {"error": each.error} if each.error else {}
     return {
         **topic,
         "context": each.context.hex(),
@@ -117,6 +118,7 @@ def _blocked(each: Blocked) -> Facts:
         "subject": each.subject,
         "since": format_time(each.since),
         "pins": each.pins,
+        **error,
     }
 
 

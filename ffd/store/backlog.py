@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ffd.store import events, messages
+from ffd.store.operations import DOWNLOAD_BATCH
 from ffd.store.transaction import Transaction
 
 
@@ -26,7 +27,8 @@ class Backlog(NamedTuple):
 class Blocked(NamedTuple):
     """A context that waits: the pin that holds it, for what cause, and how many `pins` wait in all.
 
-    `message` and `topic` are None while the message is not here; `subject` is the thing whose arrival ends it.
+    `message` is None while it is not here, and `topic` while no message that waits there is; `subject` is the thing
+    whose arrival ends it, and `error` why it could not be had when it was last tried.
     """
 
     topic: str | None
@@ -37,6 +39,7 @@ class Blocked(NamedTuple):
     subject: str
     since: int
     pins: int
+    error: str | None = None
 
 
 def sequences(tx: Transaction) -> Sequences:
@@ -61,11 +64,16 @@ def blocked(tx: Transaction, namespace: int, *, limit: int) -> list[Blocked]:
     """The contexts that wait, the one that has waited longest first."""
     rows = tx.execute(
         """
-        SELECT w.topic, w.hash, w.message, w.batch, w.cause, w.subject, w.since, c.pins
-          FROM (SELECT hash, min(pin) AS pin, count(*) AS pins
+        SELECT c.topic, w.hash, w.message, w.batch, w.cause, w.subject, w.since, c.pins,
+               CASE w.cause WHEN 'payload' THEN (
+                   SELECT o.error FROM pins p
+                     JOIN blockchainevents e ON e.sequence = p.blockchainevent
+                     JOIN operations o ON o.tx = e.tx AND o.type = ?
+                    WHERE p.sequence = w.pin ORDER BY o.sequence DESC LIMIT 1) END
+          FROM (SELECT hash, min(pin) AS pin, max(topic) AS topic, count(*) AS pins
                   FROM waiting_pins WHERE namespace = ? GROUP BY hash) c
           JOIN waiting_pins w ON w.pin = c.pin
          ORDER BY w.pin LIMIT ?""",
-        (namespace, limit),
+        (DOWNLOAD_BATCH, namespace, limit),
     )
     return [Blocked(*row) for row in rows]
