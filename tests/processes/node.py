@@ -252,6 +252,31 @@ class Node:
         """`ffctl status`."""
         return json.loads(self.run("status", "-o", "json"))
 
+    def broadcast(self, topic: str, value: str) -> None:
+        """Send a message, and wait until it is confirmed."""
+        body = json.dumps({"header": {"topics": [topic]}, "data": [{"value": value}]})
+        answer = self.post("/api/v1/messages/broadcast?confirm=true", body.encode())
+        assert answer.status == 200, answer
+
+    def post(self, target: str, body: bytes, *headers: str) -> Answer:
+        """What a POST of JSON is answered; OSError when nobody answers."""
+        lines = [
+            f"POST {target} HTTP/1.1",
+            "Host: ffd",
+            "Connection: close",
+            "Content-Type: application/json",
+            *headers,
+        ]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
+        return self.ask(head.encode() + body)
+
+    def confirmed(self, topic: str) -> list[str]:
+        """The values of the confirmed messages of a topic, in the order of their events."""
+        _, told = self.get(f"/api/v1/events?type=message_confirmed&topic={topic}&sort=sequence&limit=1000")
+        _, found = self.get(f"/api/v1/messages?fetchdata=true&limit=1000&topics={topic}")
+        values = {message["header"]["id"]: message["data"][0]["value"] for message in found}
+        return [values[event["reference"]] for event in told]
+
     def sequences(self) -> Any:
         """What grows with anything that is kept."""
         return self.get("/api/v1/status")[1]["ffd"]["sequences"]
