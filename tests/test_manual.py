@@ -10,11 +10,16 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.api.app import API, ROUTES
 from ffd.daemon.config import describe_config, load_config
+from ffd.model.errors import Full, NotFound
+from ffd.ports.plugin import PluginSetting
+from ffd.world import RealWorld
 
 ROOT = Path(__file__).parent.parent
 MAN = ROOT / "man"
@@ -98,6 +103,22 @@ def test_the_client_in_the_description_of_the_api_works(tmp_path: Path) -> None:
     assert [sorted(each) for each in accepted["messages"]] == [["hash", "id"], ["error"]]
     assert event["message"]["header"]["id"] == accepted["messages"][0]["id"]
     assert event["message"]["data"][0]["value"] == {"item": 7}
+
+
+async def test_the_storage_in_the_description_of_plugins_keeps_what_it_promises() -> None:
+    example = (
+        plain(PLUGIN).partition("A whole storage")[2].partition(".Bd -literal -offset indent\n")[2].partition(".Ed")[0]
+    )
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102 - it is ours
+    key = Ed25519PrivateKey.generate()
+    async with names["open_shelf"](PluginSetting(RealWorld(), "shelf", {}, ROOT, key)) as shelf:
+        reference = await shelf.put(b"one")
+        assert await shelf.put(b"one") == reference and await shelf.get(reference, bytes_max=3) == b"one"
+        with pytest.raises(NotFound):
+            await shelf.get("0" * 64, bytes_max=3)
+        with pytest.raises(Full):
+            await shelf.get(reference, bytes_max=2)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
