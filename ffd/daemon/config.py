@@ -75,7 +75,7 @@ class NamespaceConfig:
 class LedgerConfig:
     """One ledger."""
 
-    plugin: str = key.text("file", "the plugin: an entry point of the group ffd.ledgers")
+    plugin: str = key.text("file", "the plugin: file, memory, or an entry point of the group ffd.ledgers")
     options: Mapping[str, object] = key.options("what the plugin is told")
 
 
@@ -83,7 +83,7 @@ class LedgerConfig:
 class StorageConfig:
     """One shared storage."""
 
-    plugin: str = key.text("directory", "the plugin: an entry point of the group ffd.storages")
+    plugin: str = key.text("directory", "the plugin: directory, memory, or an entry point of the group ffd.storages")
     options: Mapping[str, object] = key.options("what the plugin is told")
 
 

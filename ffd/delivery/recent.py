@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from math import inf
 
 import trio
 
@@ -17,6 +18,7 @@ from ffd.store import Store
 
 PAGE_EVENTS = 500
 EVENT_OVERHEAD_BYTES = 400
+END_S = 0.5  # for so long an end is believed: what another process wrote rings no bell here
 
 
 class RecentEvents:
@@ -29,12 +31,17 @@ class RecentEvents:
         self._kept: deque[EncodedEvent] = deque()
         self._bytes = 0
         self._reading = trio.Lock()
+        self._end = 0
+        self._end_ticket = trio.Event()
+        self._end_until = -inf
 
     async def page(self, after: int, limit: int) -> Sequence[EncodedEvent]:
         """Up to `limit` of the events past `after`, node-wide and in order; none when there are none yet."""
         kept = self._from_kept(after, limit)
         if kept is not None:
             return kept
+        if self._is_end(after):
+            return ()
         if not self._follows(after):
             return await self._read(after, min(limit, PAGE_EVENTS))
         async with self._reading:
@@ -42,8 +49,11 @@ class RecentEvents:
             kept = self._from_kept(after, limit)
             if kept is not None or not self._follows(after):
                 return kept or await self._read(after, min(limit, PAGE_EVENTS))
+            ticket = self._store.bell("events").ticket()
             fresh = await self._read(after, PAGE_EVENTS)
             self._keep(fresh)
+            if not fresh:
+                self._end, self._end_ticket, self._end_until = after, ticket, trio.current_time() + END_S
             return fresh[:limit]
 
     def statistics(self) -> tuple[int, int]:
@@ -55,6 +65,10 @@ class RecentEvents:
             return None
         start = after + 1 - self._kept[0].sequence
         return list(islice(self._kept, start, start + limit))
+
+    def _is_end(self, after: int) -> bool:
+        """Was there nothing past `after` a moment ago, and has nobody rung since? Of a thousand who ask, one reads."""
+        return after >= self._end and not self._end_ticket.is_set() and trio.current_time() < self._end_until
 
     def _follows(self, after: int) -> bool:
         """Is the event past `after` the next one to keep? Whoever is first at the tail begins the keeping."""

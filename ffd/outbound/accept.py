@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import msgspec
+import trio
 
 from ffd.model.data import Data, DatatypeRef, check_validator
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
@@ -24,6 +26,8 @@ from ffd.store.engine import Writing
 from ffd.store.messages import NewMessage
 from ffd.world import World
 
+GATHERING_MAX = 500
+ROOM_CHECK_S = 0.1  # in so little time nobody fills the reserve
 MESSAGE_SIZE_BASE = 1024
 """Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
 DATA_SIZE_BASE = 256
@@ -63,18 +67,37 @@ class Accepted(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+Refusals = dict[int, FfdError]
+"""Who of a gathering was refused, by place, and why."""
+
+
+class Gathering:
+    """Messages that will be stored together: all that come before the writer takes the first of them.
+
+    Frames of one message cost little more than one frame of many.
+    """
+
+    def __init__(self) -> None:
+        self.accepted: list[Accepted] = []
+        self.known: dict[str, int] = {}
+        self.writing: Writing[Refusals] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """May messages still join?"""
+        return self.writing is not None and not self.writing.taken and len(self.accepted) < GATHERING_MAX
+
+
 class Accepting:
-    """Messages on their way to the disk."""
+    """Messages on their way to the disk: `places` of the results are those that joined a gathering, from `first` on."""
 
     def __init__(
-        self,
-        results: list[Accepted | FfdError],
-        places: list[int],
-        writing: Writing[list[tuple[int, FfdError]]] | None,
+        self, results: list[Accepted | FfdError], places: list[int], gathering: Gathering | None, first: int
     ) -> None:
         self._results = results
         self._places = places
-        self._writing = writing
+        self._writing = None if gathering is None else gathering.writing
+        self._first = first
 
     @property
     def settled(self) -> bool:
@@ -84,8 +107,10 @@ class Accepting:
     async def wait(self) -> list[Accepted | FfdError]:
         """For each message, in order, the message on disk or why it was refused. Raises Full."""
         if self._writing is not None:
-            for place, refusal in await self._writing.wait():
-                self._results[self._places[place]] = refusal
+            refusals = await self._writing.wait_settled()
+            for n, place in enumerate(self._places, self._first):
+                if n in refusals:
+                    self._results[place] = refusals[n]
         return self._results
 
 
@@ -100,6 +125,8 @@ class Acceptor:
         self._world = world
         self._store = store
         self._normal_key = normal_key
+        self._room_until = -inf
+        self._gathering = Gathering()
 
     async def broadcast(self, drafts: Sequence[Draft]) -> list[Accepted | FfdError]:
         """Accept broadcasts in the order given; for each the message, on disk, or why it was refused.
@@ -125,10 +152,22 @@ class Acceptor:
                 places.append(len(results))
                 accepted.append(each)
                 results.append(each)
-        writing = self._store.begin(lambda tx: self._store_all(tx, accepted, known)) if accepted else None
-        return Accepting(results, places, writing)
+        if not accepted:
+            return Accepting(results, places, None, 0)
+        gathering = self._gathering if self._gathering.is_open else self._gather()
+        first = len(gathering.accepted)
+        gathering.accepted.extend(accepted)
+        gathering.known.update(known)
+        return Accepting(results, places, gathering, first)
+
+    def _gather(self) -> Gathering:
+        gathering = self._gathering = Gathering()
+        gathering.writing = self._store.begin(lambda tx: self._store_all(tx, gathering.accepted, gathering.known))
+        return gathering
 
     def _check_room(self) -> None:
+        if trio.current_time() < self._room_until:
+            return
         free = self._world.disk_free(self._store.path.parent)
         if free < self.limits.disk_reserve_bytes:
             raise Full(
@@ -136,6 +175,7 @@ class Acceptor:
                 f"{free} bytes are free on the disk of {self._store.path.parent}, and {self.limits.disk_reserve_bytes} "
                 f"are kept for what was accepted before: make room, then send again",
             )
+        self._room_until = trio.current_time() + ROOM_CHECK_S
 
     def _prepare(self, draft: Draft, now: int, known: dict[str, int]) -> Accepted:
         """Everything that can be done before the transaction; `known` learns the stored data that is referred to.
@@ -205,18 +245,16 @@ class Acceptor:
             raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
         return found
 
-    def _store_all(
-        self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]
-    ) -> list[tuple[int, FfdError]]:
-        """Store what can be stored; the places and refusals of the rest. Raises Full, and then nothing is stored."""
+    def _store_all(self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]) -> Refusals:
+        """Store what can be stored; who is refused, and why. Raises Full, and then nothing is stored."""
         self._check_backlog(tx, len(accepted))
-        refusals: list[tuple[int, FfdError]] = []
+        refusals: Refusals = {}
         used: dict[str, str] = {}
         storing: list[NewMessage] = []
         for place, each in enumerate(accepted):
             first = self._first_user(tx, each, used)
             if first is not None:
-                refusals.append((place, _already_used(each.message.idempotency_key, first)))
+                refusals[place] = _already_used(each.message.idempotency_key, first)
             else:
                 storing.append(each.message)
         if storing:

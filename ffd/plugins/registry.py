@@ -1,28 +1,53 @@
-"""From a plugin's name in the configuration to the plugin: entry points, ours and others'."""
+"""From a plugin's name in the configuration to the plugin: ours by their modules, others' by entry points.
+
+Ours are named here and not looked up: reading the metadata of every installed package would be a tenth of the start.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, cast
 
 from ffd.model.errors import Invalid
 from ffd.ports.plugin import LedgerOpener, StorageOpener
 
 LEDGERS, STORAGES = "ffd.ledgers", "ffd.storages"
+OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    LEDGERS: {
+        "file": ("ffd.plugins.ledger.file", "open_file_ledger"),
+        "memory": ("ffd.plugins.ledger.memory", "open_memory_ledger"),
+    },
+    STORAGES: {
+        "directory": ("ffd.plugins.sharedstorage.directory", "open_directory_storage"),
+        "memory": ("ffd.plugins.sharedstorage.memory", "open_memory_storage"),
+    },
+}
 
 
 def ledger_opener(plugin: str) -> LedgerOpener:
     """How to open ledgers of this kind. Raises Invalid when no such plugin is installed."""
-    return cast(LedgerOpener, _find(LEDGERS, plugin).load())
+    return cast(LedgerOpener, _find(LEDGERS, plugin))
 
 
 def storage_opener(plugin: str) -> StorageOpener:
     """How to open shared storages of this kind. Raises Invalid when no such plugin is installed."""
-    return cast(StorageOpener, _find(STORAGES, plugin).load())
+    return cast(StorageOpener, _find(STORAGES, plugin))
 
 
-def _find(group: str, plugin: str) -> EntryPoint:
+def _find(group: str, plugin: str) -> Callable[..., Any]:
+    ours = OURS[group].get(plugin)
+    if ours is not None:
+        module, opener = ours
+        return cast(Callable[..., Any], getattr(import_module(module), opener))
+    return _find_installed(group, plugin)
+
+
+def _find_installed(group: str, plugin: str) -> Callable[..., Any]:
+    from importlib.metadata import entry_points  # it loads a mail parser: not for a node that needs no other's plugin
+
     known = entry_points(group=group)
     if plugin not in known.names:
-        raise Invalid("FFD1203", f"no plugin {plugin!r} in {group}: installed are {', '.join(sorted(known.names))}")
-    return known[plugin]
+        names = ", ".join(sorted({*OURS[group], *known.names}))
+        raise Invalid("FFD1203", f"no plugin {plugin!r} in {group}: there are {names}; install it, or name another")
+    return cast(Callable[..., Any], known[plugin].load())

@@ -85,6 +85,15 @@ class Writing(Generic[T]):
         self.outcome: outcome.Maybe[T] | None = None
         self._queue = queue
 
+    async def wait_settled(self) -> T:
+        """`wait` for one of several who wait for the same unit: a cancel leaves it in the queue for the others."""
+        await self.done.wait()
+        # Not unwrap(), which works once.
+        result = cast("outcome.Maybe[T]", self.outcome)
+        if isinstance(result, outcome.Error):
+            raise result.error
+        return result.value
+
     async def wait(self) -> T:
         """What the unit returned, on disk; raises what it raised. A cancel comes before the unit ran or not at all."""
         try:

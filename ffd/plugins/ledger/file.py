@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import apsw
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,16 +21,25 @@ POLL_S = 0.1  # another process can ring no bell here; reading one page of share
 
 
 class FileLedger:
-    """One node's view of the ledger file. Made by `open_file_ledger`."""
+    """One node's view of the ledger file: appends go through `database`, short indexed reads through `reading`."""
 
     plugin = "file"
 
-    def __init__(self, name: str, path: Path, world: World, key: Ed25519PrivateKey, database: Database) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        world: World,
+        key: Ed25519PrivateKey,
+        database: Database,
+        reading: apsw.Connection,
+    ) -> None:
         self.name = name
         self._path = path
         self._world = world
         self._key = key
         self._database = database
+        self._reading = reading
         self._grown = trio.Event()
 
     async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
@@ -55,7 +65,8 @@ class FileLedger:
 
     async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
         height = int(after) if after else -1
-        rows = await self._database.run(chain.after, self._database.connection, height, limit)
+        await trio.lowlevel.checkpoint()
+        rows = chain.after(self._reading, height, limit)
         entries = [Entry(*row) for row in rows]
         if height >= 0 and not entries:
             raise Broken(
@@ -72,21 +83,20 @@ class FileLedger:
 
     async def wait_beyond(self, position: str) -> None:
         read = int(position) if position else -1
+        await trio.lowlevel.checkpoint()
         while True:
             # The tickets are taken before the look, so that an entry that comes between is not slept through.
-            grown, before = self._grown, await self._version()
-            found = await self._database.run(chain.head, self._database.connection)
+            grown, before = self._grown, chain.version(self._reading)
+            found = chain.head(self._reading)
             if found is not None and found[0] > read:
                 return
-            while not grown.is_set() and await self._version() == before:
+            while not grown.is_set() and chain.version(self._reading) == before:
                 with trio.move_on_after(POLL_S):
                     await grown.wait()
 
-    async def _version(self) -> int:
-        return await self._database.run(chain.version, self._database.connection)
-
     async def status(self) -> LedgerStatus:
-        found = await self._database.run(chain.head, self._database.connection)
+        await trio.lowlevel.checkpoint()
+        found = chain.head(self._reading)
         height, head = (found[0] + 1, found[1].hex()) if found else (0, "")
         return LedgerStatus(height, head, {"path": str(self._path)})
 
@@ -109,7 +119,8 @@ async def open_file_ledger(setting: PluginSetting) -> AsyncIterator[FileLedger]:
     database = await world.open_database(path)
     try:
         await database.run(chain.prepare, database.connection, path)
-        yield FileLedger(setting.name, path, world, setting.key, database)
+        with closing(world.connect(path)) as reading:
+            yield FileLedger(setting.name, path, world, setting.key, database, reading)
     finally:
         await database.aclose()
 
