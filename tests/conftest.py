@@ -63,6 +63,6 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 async def world(autojump_clock: object, seed: int, scratch: Path) -> AsyncIterator[Cast]:
-    """The world of one story."""
+    """The world of one story. The story has to name `autojump_clock` itself: pytest-trio looks for its clock there."""
     async with open_cast(seed, scratch) as cast:
         yield cast

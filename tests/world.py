@@ -21,6 +21,7 @@ from typing import Any
 import apsw
 import trio
 import trio._core._run as trio_run
+from trio.testing import MockClock
 
 from ffd.api.desk import Desk
 from ffd.daemon.config import Config, LedgerConfig, StorageConfig, default_config
@@ -43,7 +44,7 @@ from ffd.ports.transport import Delivery
 from ffd.store import Store, Transaction, backlog, namespaces, pins
 from ffd.store.backlog import Blocked
 from ffd.store.namespaces import ORG, IdentityRow
-from tests.simulation.disk import Disk, Loss
+from tests.simulation.disk import Disk, Loss, deaf_to_the_dead
 from tests.simulation.surroundings import EPOCH_NS, SimWorld
 
 NAMESPACE = "default"
@@ -466,19 +467,24 @@ class Cast:
 @asynccontextmanager
 async def open_cast(seed: int, scratch: Path) -> AsyncIterator[Cast]:
     """A world for one story; all of it is gone afterwards."""
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, MockClock), (
+        "a story has to name the fixture autojump_clock: pytest-trio looks for it there"
+    )
     seed_scheduler(seed)
     root = scratch / f"cast-{next(_CASTS)}"
     shared = str(root)
     chain, shelf = MemoryChain(lambda: EPOCH_NS + int(trio.current_time() * 1e9)), MemoryShelf()
     memory_ledger.CHAINS[shared], memory_storage.SHELVES[shared] = chain, shelf
     try:
-        async with trio.open_nursery() as nursery:
-            cast = Cast(seed, root, nursery, Random(seed), chain, shelf, shared)
-            yield cast
-            for node in cast.cast.values():
-                if node.running:
-                    await node.stop()
-            nursery.cancel_scope.cancel()
+        with deaf_to_the_dead():
+            async with trio.open_nursery() as nursery:
+                cast = Cast(seed, root, nursery, Random(seed), chain, shelf, shared)
+                yield cast
+                for node in cast.cast.values():
+                    if node.running:
+                        await node.stop()
+                nursery.cancel_scope.cancel()
     finally:
         del memory_ledger.CHAINS[shared], memory_storage.SHELVES[shared]
         shutil.rmtree(root, ignore_errors=True)

@@ -8,7 +8,9 @@ sector, and names that were not synced with their directory may vanish or come b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,10 @@ import apsw
 
 SECTOR_BYTES = 512
 NO_LIMIT = 1 << 40
+
+
+class NoPower(apsw.IOError):
+    """There is no disk any more for the process that asks."""
 
 
 class Loss(StrEnum):
@@ -118,6 +124,14 @@ class Disk:
         self._cut: Callable[[], None] = _nothing
         root.mkdir(parents=True)
 
+    def fill(self, before: Path) -> None:
+        """Put what a folder holds on the disk, all of it durable."""
+        shutil.copytree(before, self.root, dirs_exist_ok=True)
+        for path in self.root.rglob("*"):
+            if path.is_file():
+                self.opened(path)
+                self._files[path].named = True
+
     def cut_after(self, operations: int, then: Callable[[], None]) -> None:
         """Let the power fail after this many more operations; `then` is called at that moment."""
         self._cut_at, self._cut = self.operations + operations, then
@@ -132,12 +146,12 @@ class Disk:
         self.disarm()
 
     def tick(self) -> None:
-        """Count one operation. Raises apsw.IOError when there is no power for it."""
+        """Count one operation. Raises NoPower when there is none for it."""
         if self.on and self._cut_at is not None and self.operations >= self._cut_at:
             self.lose_power()
             self._cut()
         if not self.on:
-            raise apsw.IOError("the power is off")
+            raise NoPower("the power is off")
         self.operations += 1
 
     def opened(self, path: Path) -> Image:
@@ -223,6 +237,22 @@ class Disk:
         return loss is Loss.KEEP or (loss is Loss.ANY and self._rng.random() < 0.5)
 
 
+@contextmanager
+def deaf_to_the_dead() -> Iterator[None]:
+    """What SQLite has no way to tell anybody is said aloud, unless it comes from a machine without power."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs, /) -> None:
+        if not isinstance(unraisable.exc_value, NoPower):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def _nothing() -> None:
     pass
 
@@ -247,9 +277,9 @@ class PowerLossVFS(apsw.VFS):
             self.disk.sync_names(Path(filename).parent)
 
     def check_alive(self) -> None:
-        """Raises apsw.IOError when the process was killed."""
+        """Raises NoPower when the process was killed."""
         if self.killed:
-            raise apsw.IOError("the process was killed")
+            raise NoPower("the process was killed")
 
 
 class PowerLossFile(apsw.VFSFile):

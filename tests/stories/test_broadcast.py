@@ -3,7 +3,7 @@
 from tests.world import Cast
 
 
-async def test_a_broadcast_is_heard_everywhere_in_the_order_it_was_pinned(world: Cast) -> None:
+async def test_a_broadcast_is_heard_everywhere_in_the_order_it_was_pinned(world: Cast, autojump_clock: object) -> None:
     alice, bob = await world.nodes("alice", "bob")
     await alice.broadcast("tea at four")
     await bob.broadcast("make it five")
