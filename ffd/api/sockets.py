@@ -8,7 +8,7 @@ goes.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
@@ -30,6 +30,8 @@ WRITE_BYTES = 256 * 1024
 """Frames are joined up to about this size, so that a catch-up costs one call of the system per thousand events."""
 RECEIVE_BYTES = 64 * 1024
 REASON_BYTES_MAX = 123
+QUEUED_MAX = 16
+"""Messages that are read ahead of who handles them: enough for one commit to take many, few enough to hold."""
 FRAGMENTS_MAX = 4096
 """Pieces that a message may come in, beside one for each 16 of its bytes: empty ones would be kept without end."""
 
@@ -67,6 +69,14 @@ class Socket:
             return await self._connection.get_message()
         except ConnectionClosed as closed:
             raise _closed(closed.reason) from None
+
+    async def receive_many(self) -> list[str | bytes]:
+        """The next message, and those that are here behind it: what arrived together can be done together."""
+        frames = [await self.receive()]
+        with suppress(trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+            while len(frames) < QUEUED_MAX:
+                frames.append(self._connection._recv_channel.receive_nowait())
+        return frames
 
     async def send_many(self, frames: Sequence[str]) -> None:
         """Send each text as a frame of its own, in order, in few writes; waits while the reader stalls.
@@ -120,6 +130,7 @@ async def open_socket(
     connection = _Connection(
         replay,
         wsproto.WSConnection(ConnectionType.SERVER),
+        message_queue_size=QUEUED_MAX,
         max_message_size=limits.frame_bytes_max,
         receive_buffer_size=RECEIVE_BYTES,
     )

@@ -80,7 +80,14 @@ class Gathering:
     def __init__(self) -> None:
         self.accepted: list[Accepted] = []
         self.known: dict[str, int] = {}
+        self.frames = 0
         self.writing: Writing[Refusals] | None = None
+
+    def count_frame(self) -> None:
+        """One more waits for the writing."""
+        self.frames += 1
+        if self.writing is not None:
+            self.writing.company = self.frames
 
     @property
     def is_open(self) -> bool:
@@ -158,6 +165,7 @@ class Acceptor:
         first = len(gathering.accepted)
         gathering.accepted.extend(accepted)
         gathering.known.update(known)
+        gathering.count_frame()
         return Accepting(results, places, gathering, first)
 
     def _gather(self) -> Gathering:

@@ -70,6 +70,11 @@ class Sealer:
         riders = [Passenger(message, _VIEW.decode(message.header)) for message in page]
         return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
 
+    def waiting(self, tx: Transaction) -> int:
+        """How many messages wait for a batch, at most: those received from others count until the offset passes."""
+        offset = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
+        return messages.last_sequence(tx) - offset
+
     def load(self, tx: Transaction, row: BatchRow) -> SealedBatch:
         """A sealed batch again, from its rows: the same bytes."""
         ids = [message.raw_id for message in manifest_messages(row.manifest)]

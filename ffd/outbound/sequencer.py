@@ -32,9 +32,8 @@ T = TypeVar("T")
 POLL_S = 1.0  # the fallback for messages that another process accepted
 BACKOFF = Backoff(first_s=0.25, max_s=30.0)  # FireFly's batch.retry
 UNSENT_PAGE = 50
-LINGER_FROM = 8
-LINGER_PER_MESSAGE_S = 0.0002
-LINGER_MAX_S = 0.02
+LINGER_FROM = 4
+LINGER_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,10 @@ class Sequencer:
             sent = [await self._send(batch) for batch in sealed]
             if not sealed:
                 await wait_rung(ticket, at_most_s=POLL_S)
-            else:
-                await self._linger(sum([len(batch.contexts) for batch in sealed]))
+            elif LINGER_FROM <= self._store.peek(self._sealer.waiting) < self._sealer.limits.messages_max // 2:
+                # More came while this batch travelled: the pipe is busy. A batch costs what some hundred messages
+                # cost, so a moment in which the next one grows is won back. Whoever sends and waits never sees it.
+                await trio.sleep(LINGER_S)
 
     async def _resume(self) -> None:
         number = self._namespace.number
@@ -86,14 +87,6 @@ class Sequencer:
             for row in rows:
                 sent = await self._send(await self._store.read(partial(self._sealer.load, row=row)))
                 await self._store.write(partial(self._record_sent, sent=sent))
-
-    async def _linger(self, company: int) -> None:
-        """Let the next batch grow, the longer the larger the last one was; a message that came alone is not kept.
-
-        A batch costs what some hundred messages cost. Under load a few milliseconds save most of that.
-        """
-        if LINGER_FROM <= company < self._sealer.limits.messages_max:
-            await trio.sleep(min(LINGER_MAX_S, company * LINGER_PER_MESSAGE_S))
 
     def _record_and_seal(self, tx: Transaction, sent: Sequence[SentBatch]) -> list[SealedBatch]:
         """One transaction from the end of some batches to the beginning of the next."""

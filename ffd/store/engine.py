@@ -36,6 +36,8 @@ T = TypeVar("T")
 Unit = Callable[[Transaction], T]
 
 UNITS_PER_COMMIT_MAX = 128  # measured: beyond some 200 the waiters' wake-ups cost more than the shared fsync saves
+COMPANY_FROM = 4
+GATHER_S = 0.001
 UNITS_WAITING_MAX = 4096
 UNITS_S = 0.005  # how long the units of one transaction may hold the event loop
 READERS = 2
@@ -76,12 +78,14 @@ class StoreStatistics:
 class Writing(Generic[T]):
     """A unit that is in the writer's queue, and where its outcome will be."""
 
-    __slots__ = ("_queue", "done", "outcome", "taken", "unit")
+    __slots__ = ("_queue", "company", "done", "outcome", "taken", "unit")
 
     def __init__(self, unit: Unit[T], queue: deque[Writing[Any]]) -> None:
         self.unit = unit
         self.done = trio.Event()
         self.taken = False
+        self.company = 1
+        """How many wait for this unit: more, when several callers share one."""
         self.outcome: outcome.Maybe[T] | None = None
         self._queue = queue
 
@@ -122,6 +126,7 @@ class Store:
         self._work = trio.Event()
         self._bells: dict[str, Bell] = {}
         self._broken: Broken | None = None
+        self._company = 0
         self._commits = 0
         self._units = 0
 
@@ -169,6 +174,10 @@ class Store:
             await self._work.wait()
             self._work = trio.Event()
             while self._queue:
+                if self._company >= COMPANY_FROM:
+                    # Many came together last time: the others are on their way. What a commit costs is shared by all
+                    # who wait for it, and who sends and waits alone is never kept.
+                    await trio.sleep(GATHER_S)
                 await self._commit_waiting()
 
     async def _commit_waiting(self) -> None:
@@ -187,6 +196,7 @@ class Store:
                     raise refused from error
                 _roll_back(connection)
                 return
+        self._company = sum([writing.company for writing in taken])
         self._commits += 1
         self._units += len(taken)
         for writing in taken:
