@@ -68,9 +68,14 @@ class Aggregator:
         bell = self._store.bell("pins")
         while True:
             ticket = bell.ticket()
-            while await self._store.write(self.aggregate_page):
+            while self._store.peek(self._has_work) and await self._store.write(self.aggregate_page):
                 pass
             await wait_rung(ticket, at_most_s=POLL_S)
+
+    def _has_work(self, tx: Transaction) -> bool:
+        """Is there anything to look at? A look is cheaper than a transaction that finds nothing."""
+        offset = offsets.read(tx, offsets.AGGREGATOR, self._namespace.name) or 0
+        return pins.last_sequence(tx) > offset or pins.any_rewind(tx, self._namespace.number)
 
     def aggregate_page(self, tx: Transaction) -> bool:
         """Look again at what a rewind names, then turn the next page of pins; say whether there may be more."""

@@ -72,6 +72,9 @@ class Sequencer:
         sent: list[SentBatch] = []
         while True:
             ticket = bell.ticket()
+            if not sent and not self._store.peek(self._sealer.waiting):
+                await wait_rung(ticket, at_most_s=POLL_S)
+                continue
             sealed = await self._store.write(partial(self._record_and_seal, sent=sent))
             sent = [await self._send(batch) for batch in sealed]
             if not sealed:

@@ -234,6 +234,17 @@ def rewind(tx: Transaction, namespace: int, batch: bytes) -> None:
     tx.ring("pins")
 
 
+def last_sequence(tx: Transaction) -> int:
+    """The sequence of the newest pin; 0 when there is none."""
+    found: int = tx.value("SELECT coalesce(max(sequence), 0) FROM pins")
+    return found
+
+
+def any_rewind(tx: Transaction, namespace: int) -> bool:
+    """Is there a batch to look at again?"""
+    return tx.value("SELECT 1 FROM rewinds WHERE namespace = ? LIMIT 1", (namespace,)) is not None
+
+
 def take_rewinds(tx: Transaction, namespace: int, *, limit: int) -> list[bytes]:
     """The batches to look at again, oldest wish first; they are taken."""
     rows = list(
