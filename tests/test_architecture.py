@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ffd.plugins.registry import OURS
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOOR_0 = {"model", "world"}
@@ -94,8 +96,7 @@ def test_a_plugin_knows_no_other_plugin_and_of_the_store_its_own_table_at_most(p
 
 def plugins() -> set[str]:
     """The modules that can be named in a configuration."""
-    groups = PROJECT["project"]["entry-points"]
-    return {target.split(":")[0] for group in groups.values() for target in group.values()}
+    return {module for group in OURS.values() for module, _ in group.values()}
 
 
 @pytest.mark.parametrize("path", modules("ffd/model"), ids=place)
