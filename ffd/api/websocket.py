@@ -8,36 +8,47 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-import msgspec
 import trio
 
 from ffd.api.desk import Desk
 from ffd.api.filters import parse_pairs
+from ffd.api.frames import (
+    SCOPED_PATH,
+    Ack,
+    Start,
+    SubscriptionRef,
+    accepted_frame,
+    delivery_frames,
+    flag,
+    id_of_send,
+    kind_of,
+    no_match,
+    parse_ack,
+    parse_start,
+    protocol_error_frame,
+    refused_frame,
+    start_of_query,
+)
 from ffd.api.sockets import Socket
-from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, subscription_ref
+from ffd.delivery.dispatcher import Dispatcher
 from ffd.delivery.matching import compile_filter
 from ffd.delivery.subscriptions import EVERY_NAMESPACE
-from ffd.model.canonical import decode_envelope, json_string
 from ffd.model.errors import FfdError, Invalid, NotFound
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import Namespace
 from ffd.model.subscription import Subscription, SubscriptionFilter, SubscriptionOptions, parse_filter, parse_options
-from ffd.outbound.accept import Accepted, Accepting
+from ffd.outbound.accept import Accepting
 from ffd.outbound.draft import parse_send
 from ffd.ports.transport import Delivery
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-SCOPED_PATH = "/api/v1/namespaces/"
 WRITES_WAITING_MAX = 4
 FAREWELL_S = 2.0
-SEND_START = '{"type":"send"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +57,6 @@ class SessionLimits:
 
     frames_in_flight_max: int = 64
     subscriptions_max: int = 500
-
-
-class _Kind(msgspec.Struct):
-    type: str | None = None
-
-
-class _Start(msgspec.Struct):
-    namespace: str | None = None
-    name: str | None = None
-    ephemeral: bool = False
-    autoack: bool | None = None
-    filter: msgspec.Raw = msgspec.Raw(b"null")
-    options: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _SubscriptionRef(msgspec.Struct):
-    id: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-
-
-class _Ack(msgspec.Struct):
-    id: str | None = None
-    subscription: _SubscriptionRef | None = None
-
-
-_KIND = msgspec.json.Decoder(_Kind)
-_START = msgspec.json.Decoder(_Start)
-_ACK = msgspec.json.Decoder(_Ack)
 
 
 @dataclass(slots=True)
@@ -107,13 +89,7 @@ class _Subscribed:
         dispatcher = self.dispatcher
         if dispatcher is None:
             return
-        if delivery.batch is not None:
-            ref = subscription_ref(dispatcher.subscription)
-            events = ",".join(delivery.events)
-            frame = f'{{"type":"event_batch","id":"{delivery.batch}","subscription":{ref},"events":[{events}]}}\n'
-            await self._session.say([frame])
-        else:
-            await self._session.say([event + "\n" for event in delivery.events])
+        await self._session.say(delivery_frames(dispatcher.subscription, delivery))
         if self._session.autoack:
             self._ack_all(dispatcher)
 
@@ -121,7 +97,7 @@ class _Subscribed:
         while (oldest := dispatcher.oldest()) is not None:
             dispatcher.ack(oldest)
 
-    def is_meant(self, ref: _SubscriptionRef) -> bool:
+    def is_meant(self, ref: SubscriptionRef) -> bool:
         """Does an ack name this subscription, by its id or by namespace and name?"""
         if self.dispatcher is None:
             return False
@@ -175,31 +151,29 @@ class Session:
     async def _handle(self, frame: str | bytes, nursery: trio.Nursery) -> None:
         """Do what one frame asks for. Raises what ends the connection."""
         raw = frame.encode() if isinstance(frame, str) else frame
-        kind = "send" if isinstance(frame, str) and frame.startswith(SEND_START) else _kind(raw)
+        kind = kind_of(raw)
         if kind == "send":
             await self._take_room()
             self._unanswered.append(self._send(raw))
             self._sent.set()
         elif kind == "ack":
-            self._ack(_decode(raw, _ACK))
+            self._ack(parse_ack(raw))
         elif kind == "nack":
-            self._nack(_decode(raw, _ACK))
+            self._nack(parse_ack(raw))
         elif kind == "start":
-            self._start(_decode(raw, _START), nursery)
+            self._start(parse_start(raw), nursery)
         else:
             raise Invalid("FF10177", f"Unknown action type '{kind[:40]}': start, ack, nack and send are known")
 
     # Sending -----------------------------------------------------------------------------------------------------
 
     def _send(self, raw: bytes) -> _Sending:
-        id = ""
         try:
             wire, drafts = parse_send(raw)
-            id = wire.id
             acceptor = self._desk.acceptors[self._namespace(wire.namespace or None).name]
-            return _Sending(id, acceptor.begin(drafts), None)
+            return _Sending(wire.id, acceptor.begin(drafts), None)
         except FfdError as refusal:
-            return _Sending(id, None, refusal)
+            return _Sending(id_of_send(raw), None, refusal)
 
     async def _reply(self) -> NoReturn:
         """Answer every `send` in the order they came, each when its messages are on disk."""
@@ -223,28 +197,26 @@ class Session:
             await self._room.acquire()
 
     async def _answer(self, sending: _Sending) -> str:
+        if sending.accepting is None:
+            return refused_frame(sending.id, sending.refusal or Invalid("FF10176", "Invalid data"))
         try:
-            if sending.refusal is not None or sending.accepting is None:
-                raise sending.refusal or Invalid("FF10176", "Invalid data")
-            results = await sending.accepting.wait()
+            return accepted_frame(sending.id, await sending.accepting.wait())
         except FfdError as refusal:
-            return f'{{"type":"error","id":{json_string(sending.id)},"error":{json_string(str(refusal))}}}\n'
-        shown = ",".join([_result_json(result) for result in results])
-        return f'{{"type":"accepted","id":{json_string(sending.id)},"messages":[{shown}]}}\n'
+            return refused_frame(sending.id, refusal)
 
     # Subscribing -------------------------------------------------------------------------------------------------
 
     async def _start_by_url(self, nursery: trio.Nursery) -> None:
         """The subscription that the URL asks for, if it asks for one; its errors are told and do not end anything."""
         query = {name.lower(): value for name, value in parse_pairs(self.socket.query)}
-        if not (_flag(query, "ephemeral") or "name" in query):
+        if not (flag(query, "ephemeral") or "name" in query):
             return
         try:
-            self._start(_start_of_query(query), nursery)
+            self._start(start_of_query(query), nursery)
         except FfdError as refused:
-            await self.say([_error_frame(str(refused))])
+            await self.say([protocol_error_frame(str(refused))])
 
-    def _start(self, start: _Start, nursery: trio.Nursery) -> None:
+    def _start(self, start: Start, nursery: trio.Nursery) -> None:
         self._set_autoack(start.autoack)
         if not (start.namespace or self._scope) or not (start.name or start.ephemeral):
             raise Invalid(
@@ -277,7 +249,7 @@ class Session:
         self._subscribed.append(subscribed)
         return subscribed
 
-    def _ephemeral(self, start: _Start) -> Subscription:
+    def _ephemeral(self, start: Start) -> Subscription:
         id = format_uuid(self._desk.world.new_id())
         everywhere = start.namespace == EVERY_NAMESPACE and not self._scope
         filter = parse_filter(bytes(start.filter)) if bytes(start.filter) != b"null" else SubscriptionFilter()
@@ -305,7 +277,7 @@ class Session:
 
     # Acknowledging -----------------------------------------------------------------------------------------------
 
-    def _ack(self, ack: _Ack) -> None:
+    def _ack(self, ack: Ack) -> None:
         batch = self._batch_in_flight(ack.id)
         if batch is not None and ack.id:
             batch.ack(ack.id)
@@ -314,14 +286,14 @@ class Session:
             raise Invalid("FF10180", "Automatic acknowledgement is on: this connection must send no acks")
         dispatcher, id = self._meant(ack)
         if not dispatcher.ack(id) and not dispatcher.revoked(id):
-            raise _no_match(id)
+            raise no_match(id)
 
-    def _nack(self, nack: _Ack) -> None:
+    def _nack(self, nack: Ack) -> None:
         dispatcher, id = self._meant(nack)
         if not dispatcher.nack(id) and not dispatcher.revoked(id):
-            raise _no_match(id)
+            raise no_match(id)
 
-    def _meant(self, ack: _Ack) -> tuple[Dispatcher, str]:
+    def _meant(self, ack: Ack) -> tuple[Dispatcher, str]:
         """Which delivery an ack or nack speaks of (FireFly reference 9.2). Raises Invalid FF10175."""
         live = [each.dispatcher for each in self._subscribed if each.dispatcher is not None]
         if ack.id is None:
@@ -329,7 +301,7 @@ class Session:
                 oldest = dispatcher.oldest()
                 if oldest is not None:
                     return dispatcher, oldest
-            raise _no_match("(oldest)")
+            raise no_match("(oldest)")
         if ack.subscription is not None:
             named = [each.dispatcher for each in self._subscribed if each.is_meant(ack.subscription)]
             live = [dispatcher for dispatcher in named if dispatcher is not None]
@@ -337,7 +309,7 @@ class Session:
             batch = self._batch_in_flight(ack.id)
             live = [] if batch is None else [batch]
         if not live:
-            raise _no_match(ack.id)
+            raise no_match(ack.id)
         return live[0], ack.id
 
     def _batch_in_flight(self, id: str | None) -> Dispatcher | None:
@@ -351,7 +323,7 @@ class Session:
         text = str(error) if error.code == "FF10176" else f"FF10176: Invalid data: {error}"
         log.info("connection of %r refused: %s", self.socket, error)
         with trio.move_on_after(FAREWELL_S):  # to a reader that stalls there is nothing more to say
-            await self.socket.send_many([_error_frame(text)])
+            await self.socket.send_many([protocol_error_frame(text)])
 
 
 async def serve_websocket(desk: Desk, limits: SessionLimits, socket: Socket) -> None:
@@ -362,69 +334,3 @@ async def serve_websocket(desk: Desk, limits: SessionLimits, socket: Socket) -> 
 def scoped_namespace(path: str) -> str:
     """The namespace that a path fixes; empty when it fixes none."""
     return path.removeprefix(SCOPED_PATH).partition("/")[0] if path.startswith(SCOPED_PATH) else ""
-
-
-def _kind(raw: bytes) -> str:
-    return _decode(raw, _KIND).type or ""
-
-
-def _decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decode_envelope(raw, decoder)[0]
-    except Invalid as error:
-        raise Invalid("FF10176", f"Invalid data: {error}") from None
-
-
-def _start_of_query(query: Mapping[str, str]) -> _Start:
-    """The start that a URL stands for (FireFly reference 9.1). `firstEvent` cannot be given there."""
-    options: dict[str, object] = {"batch": _flag(query, "batch")}
-    if query.get("readahead", "").isdecimal():
-        options["readAhead"] = min(int(query["readahead"][:6]), READ_AHEAD_MAX)
-    if query.get("batchtimeout"):
-        options["batchTimeout"] = query["batchtimeout"]
-    return _Start(
-        query.get("namespace") or None,
-        query.get("name") or None,
-        _flag(query, "ephemeral"),
-        True if _flag(query, "autoack") else None,
-        msgspec.Raw(msgspec.json.encode(_filter_of_query(query))),
-        msgspec.Raw(msgspec.json.encode(options)),
-    )
-
-
-def _filter_of_query(query: Mapping[str, str]) -> dict[str, object]:
-    def given(*names: str) -> str:
-        return next((query[name] for name in names if query.get(name)), "")
-
-    return {
-        "events": given("filter.events"),
-        "topic": given("filter.topic", "filter.topics"),
-        "message": {
-            "tag": given("filter.message.tag", "filter.tag"),
-            "group": given("filter.message.group", "filter.group"),
-            "author": given("filter.message.author", "filter.author"),
-        },
-        "transaction": {"type": given("filter.transaction.type")},
-        "blockchainevent": {
-            "name": given("filter.blockchain.name"),
-            "listener": given("filter.blockchain.listener"),
-        },
-    }
-
-
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    return name in query and query[name] != "false"
-
-
-def _result_json(result: Accepted | FfdError) -> str:
-    if isinstance(result, FfdError):
-        return f'{{"error":{json_string(str(result))}}}'
-    return f'{{"id":"{result.id_text}","hash":"{result.hash.hex()}"}}'
-
-
-def _error_frame(text: str) -> str:
-    return f'{{"type":"protocol_error","error":{json_string(text)}}}\n'
-
-
-def _no_match(id: str) -> Invalid:
-    return Invalid("FF10175", f"Acknowledgment does not match an inflight event + subscription: {id[:64]}")
