@@ -79,7 +79,13 @@ def _load(arguments: argparse.Namespace) -> Config:
 
 
 def _report(config: Config) -> int:
-    """What a good configuration comes to, on stdout."""
+    """What a good configuration comes to, on stdout. Raises Invalid when it names a plugin that is not installed."""
+    from ffd.plugins import registry  # not needed by --help
+
+    for ledger in config.ledgers.values():
+        registry.check_known(registry.LEDGERS, ledger.plugin)
+    for storage in config.storages.values():
+        registry.check_known(registry.STORAGES, storage.plugin)
     sys.stdout.write(f"good: state in {config.state_dir}, socket {config.socket.path}\n")
     return EXIT_OK
 

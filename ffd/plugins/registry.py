@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ffd.model.errors import Invalid
-from ffd.ports.plugin import LedgerOpener, StorageOpener
+
+if TYPE_CHECKING:  # a look at the configuration needs no plugin
+    from ffd.ports.plugin import LedgerOpener, StorageOpener
 
 LEDGERS, STORAGES = "ffd.ledgers", "ffd.storages"
 OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -27,27 +29,31 @@ OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 def ledger_opener(plugin: str) -> LedgerOpener:
     """How to open ledgers of this kind. Raises Invalid when no such plugin is installed."""
-    return cast(LedgerOpener, _find(LEDGERS, plugin))
+    return cast("LedgerOpener", _find(LEDGERS, plugin))
 
 
 def storage_opener(plugin: str) -> StorageOpener:
     """How to open shared storages of this kind. Raises Invalid when no such plugin is installed."""
-    return cast(StorageOpener, _find(STORAGES, plugin))
+    return cast("StorageOpener", _find(STORAGES, plugin))
+
+
+def check_known(group: str, plugin: str) -> None:
+    """Refuse a plugin that is neither ours nor installed, without loading it. Raises Invalid FFD1203."""
+    if plugin in OURS[group]:
+        return
+    from importlib.metadata import entry_points  # it loads a mail parser: not for a node that needs no other's plugin
+
+    known = entry_points(group=group).names
+    if plugin not in known:
+        names = ", ".join(sorted({*OURS[group], *known}))
+        raise Invalid("FFD1203", f"no plugin {plugin!r} in {group}: there are {names}; install it, or name another")
 
 
 def _find(group: str, plugin: str) -> Callable[..., Any]:
-    ours = OURS[group].get(plugin)
-    if ours is not None:
-        module, opener = ours
+    check_known(group, plugin)
+    if plugin in OURS[group]:
+        module, opener = OURS[group][plugin]
         return cast(Callable[..., Any], getattr(import_module(module), opener))
-    return _find_installed(group, plugin)
+    from importlib.metadata import entry_points
 
-
-def _find_installed(group: str, plugin: str) -> Callable[..., Any]:
-    from importlib.metadata import entry_points  # it loads a mail parser: not for a node that needs no other's plugin
-
-    known = entry_points(group=group)
-    if plugin not in known.names:
-        names = ", ".join(sorted({*OURS[group], *known.names}))
-        raise Invalid("FFD1203", f"no plugin {plugin!r} in {group}: there are {names}; install it, or name another")
-    return cast(Callable[..., Any], known[plugin].load())
+    return cast(Callable[..., Any], entry_points(group=group)[plugin].load())
