@@ -69,6 +69,9 @@ def main() -> NoReturn:
     except Failure as failure:
         Talk(settings).error(str(failure), failure.hint)
         code = failure.exit_code
+    except RecursionError:
+        Talk(settings).error("FFD6012: a value is nested too deeply to be laid out", "print it as it is: -o ndjson")
+        code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)

@@ -7,18 +7,22 @@ import http.client
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from ffctl.failure import BLOCKED, CONFLICT, FAILED, NOT_FOUND, TIMED_OUT, UNREACHABLE, USAGE, Failure
 from ffctl.plain import decode
 
+if TYPE_CHECKING:
+    from msgspec.json import Decoder
+
 ANSWER_S = 150.0
 """How long an answer may take: past the daemon's own deadline of 120 s, so that its word on it arrives."""
 ANSWER_BYTES_MAX = 1 << 30
 
+T = TypeVar("T")
 Query = Iterable[tuple[str, str]]
 
 _EXIT_BY_STATUS: Mapping[int, int] = {
@@ -117,9 +121,10 @@ class Client:
 
         body = self._ask("GET", f"{self._base}/{collection}?{urlencode(list(query))}")
         try:
-            return [bytes(row) for row in msgspec.json.decode(body, type=list[msgspec.Raw])]
-        except msgspec.DecodeError as error:
+            rows, text_of = envelope(body.decode(), msgspec.json.Decoder(list[msgspec.Raw]))
+        except ValueError as error:
             raise not_ffd(self.path, f"its list of {collection} cannot be read: {error}") from None
+        return [text_of(row).encode() if text_of else bytes(row) for row in rows]
 
     def _ask(
         self,
@@ -190,6 +195,25 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = cast(Any, connect(self._path, cast(float, self.timeout)))
+
+
+def envelope(text: str, decoder: "Decoder[T]") -> tuple[T, Callable[[bytes | memoryview], str] | None]:
+    """What the daemon sent, decoded; if it holds a value that msgspec refuses, also the way from raw parts to texts.
+
+    A value is its sender's: JSON allows half a surrogate pair and any depth. Raises ValueError when it is no JSON.
+    """
+    import msgspec
+
+    try:
+        return decoder.decode(text), None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        from ffd.model.canonical import decode_envelope
+        from ffd.model.errors import Invalid
+
+        try:
+            return decode_envelope(text, decoder)
+        except Invalid as error:
+            raise ValueError(str(error)) from None
 
 
 def connect(path: str, timeout_s: float) -> socket.socket:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ffctl.client import Client, refused_frame
+from ffctl.client import Client, envelope, refused_frame
 from ffctl.failure import CONFLICT, FAILED, INTERRUPTED, Failure
 from ffctl.interrupts import Interrupts
 from ffctl.output import Printer
@@ -37,8 +37,8 @@ class _Identity(msgspec.Struct):
     sequence: int = 0
 
 
-read_frame = msgspec.json.Decoder(Frame).decode
-_read_identity = msgspec.json.Decoder(_Identity).decode
+_FRAME = msgspec.json.Decoder(Frame)
+_IDENTITY = msgspec.json.Decoder(_Identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +137,28 @@ class Listener:
         if self._ack:
             # In the middle of a batch, each printed event by its own id: what was not printed comes again.
             whole = room >= len(events)
-            for id in [frame.id] if whole else [_read_identity(event).id for event in printed]:
+            for id in [frame.id] if whole else [_identity(event).id for event in printed]:
                 self._stream.send(f'{{"type":"ack","id":"{id}","subscription":{bytes(frame.subscription).decode()}}}')
 
     def _note(self, printed: list[bytes]) -> None:
         if not self.count:
-            self._first = _read_identity(printed[0]).sequence
-        self._last = _read_identity(printed[-1]).sequence
+            self._first = _identity(printed[0]).sequence
+        self._last = _identity(printed[-1]).sequence
         self.count += len(printed)
 
 
 def _frame(text: str) -> Frame:
     try:
-        return read_frame(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        frame, text_of = envelope(text, _FRAME)
+    except ValueError:
         raise Failure(FAILED, "FFD6009", f"a frame of the daemon cannot be read: {harmless(text[:200])}") from None
+    if text_of:
+        frame.events = [msgspec.Raw(text_of(event).encode()) for event in frame.events]
+    return frame
+
+
+def _identity(event: bytes) -> _Identity:
+    return envelope(event.decode(), _IDENTITY)[0]
 
 
 def same_filter(existing: bytes, wanted: bytes, name: str) -> None:

@@ -64,10 +64,14 @@ def show_all(settings: Settings, rows: Sequence[bytes], view: View) -> None:
 
 
 def pretty(raw: bytes) -> str:
-    """JSON with two spaces of indentation, its numbers and texts untouched."""
+    """JSON with two spaces of indentation, its numbers and texts untouched; as it came if msgspec cannot lay it out."""
     import msgspec
 
-    return harmless(msgspec.json.format(raw, indent=2).decode("utf-8", "replace")) + "\n"
+    try:
+        text = msgspec.json.format(raw, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        text = raw  # half a surrogate pair, or great depth: a sender's right
+    return harmless(text.decode("utf-8", "replace")) + "\n"
 
 
 class Printer:
