@@ -16,7 +16,7 @@ from ffd.api.server import serve
 from ffd.api.websocket import SessionLimits, serve_websocket
 from ffd.daemon.config import Config
 from ffd.daemon.facts import NodeFacts
-from ffd.daemon.parts import Parts
+from ffd.daemon.parts import Parts, usable
 from ffd.daemon.roles import Roles
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
@@ -39,12 +39,14 @@ async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
         yield inherited
         return
     path, world = Path(parts.config.socket.path), parts.world
-    world.make_directory(path.parent)
-    lock = world.try_lock(path.with_name(path.name + LOCK_SUFFIX))
+    with usable(path.parent):
+        world.make_directory(path.parent)
+        lock = world.try_lock(path.with_name(path.name + LOCK_SUFFIX))
     if lock is None:
         raise Conflict("FFD1103", f"another ffd already listens on {path}: stop it, or give --socket PATH")
     try:
-        listener = await world.listen_unix(path, mode=parts.config.socket.mode, group=parts.config.socket.group)
+        with usable(path):
+            listener = await world.listen_unix(path, mode=parts.config.socket.mode, group=parts.config.socket.group)
         try:
             yield [listener]
         finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ffd.daemon.config import Config
 from ffd.daemon.keys import signing_key
 from ffd.daemon.membership import join
+from ffd.model.errors import Broken
 from ffd.model.namespace import Namespace
 from ffd.plugins import registry
 from ffd.ports.ledger import Ledger
@@ -48,8 +49,9 @@ class Parts:
 async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
     """Open everything, and close it in reverse on every way out."""
     home = Path(config.state_dir)
-    world.make_directory(home)
-    key = await signing_key(world, home / KEY)
+    with usable(home):
+        world.make_directory(home)
+        key = await signing_key(world, home / KEY)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(world, home / DATABASE))
         ledgers = await _open_ledgers(stack, config, world, key)
@@ -59,6 +61,18 @@ async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
             ledger, storage = ledgers[namespace.ledger], storages[namespace.storage]
             members[name] = Member(await join(world, store, config, name, ledger), ledger, storage)
         yield Parts(world, config, store, members, process=str(os.getpid()))
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Make what lies at `path`; what the system says against that is a refusal, not a bug. Raises Broken."""
+    try:
+        yield
+    except OSError as error:
+        what = error.filename or path
+        raise Broken(
+            "FFD1105", f"{what} cannot be used ({error.strerror}): make {path} writable by this user, or choose another"
+        ) from error
 
 
 async def _open_ledgers(
