@@ -86,6 +86,8 @@ def make_desk(parts: Parts, roles: Roles) -> Desk:
         world, store, namespaces,
         process=parts.process,
         recent_bytes_max=config.delivery.recent_bytes_max,
+        page_events=config.delivery.page_events,
+        read_ahead_max=config.delivery.readahead_max,
         subscriptions_max=config.limits.subscriptions_max,
     )  # fmt: skip
     return Desk(

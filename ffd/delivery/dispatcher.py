@@ -49,14 +49,14 @@ class Flight:
     batch_timeout_s: float
 
     @classmethod
-    def of(cls, subscription: Subscription) -> Flight:
+    def of(cls, subscription: Subscription, read_ahead_max: int) -> Flight:
         options = subscription.options
         batch = bool(options.batch)
         read_ahead = options.read_ahead
         if read_ahead is None:
             read_ahead = BATCH_SIZE_DEFAULT if batch else 0
         wait_s = parse_duration(options.batch_timeout) if options.batch_timeout and batch else 0.0
-        return cls(1 + min(read_ahead, READ_AHEAD_MAX), batch, wait_s)
+        return cls(1 + min(read_ahead, read_ahead_max), batch, wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Dispatcher:
         offset: int,
         leadership: Leadership | None,
         namespace: str | None,
+        read_ahead_max: int = READ_AHEAD_MAX,
     ) -> None:
         self.subscription = subscription
         self._world = world
@@ -93,7 +94,7 @@ class Dispatcher:
         self._leadership = leadership
         self._namespace = namespace
         self._matches: Matcher = compile_filter(subscription.filter)
-        self._flight = Flight.of(subscription)
+        self._flight = Flight.of(subscription, read_ahead_max)
         self._window = Window(offset, self._flight.size)
         self._suffix = f',"subscription":{subscription_ref(subscription)}}}'
         self._changed = trio.Event()

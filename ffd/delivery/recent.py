@@ -24,8 +24,9 @@ END_S = 0.5  # for so long an end is believed: what another process wrote rings 
 class RecentEvents:
     """Pages of encoded events; `with_data` for those that carry their messages' values."""
 
-    def __init__(self, store: Store, *, bytes_max: int, with_data: bool) -> None:
+    def __init__(self, store: Store, *, bytes_max: int, with_data: bool, page_events: int = PAGE_EVENTS) -> None:
         self._store = store
+        self._page_events = page_events
         self._bytes_max = bytes_max
         self._with_data = with_data
         self._kept: deque[EncodedEvent] = deque()
@@ -43,14 +44,14 @@ class RecentEvents:
         if self._is_end(after):
             return ()
         if not self._follows(after):
-            return await self._read(after, min(limit, PAGE_EVENTS))
+            return await self._read(after, min(limit, self._page_events))
         async with self._reading:
             # Whoever waited here for another's read finds its events kept.
             kept = self._from_kept(after, limit)
             if kept is not None or not self._follows(after):
-                return kept or await self._read(after, min(limit, PAGE_EVENTS))
+                return kept or await self._read(after, min(limit, self._page_events))
             ticket = self._store.bell("events").ticket()
-            fresh = await self._read(after, PAGE_EVENTS)
+            fresh = await self._read(after, self._page_events)
             self._keep(fresh)
             if not fresh:
                 self._end, self._end_ticket, self._end_until = after, ticket, trio.current_time() + END_S

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import trio
 from msgspec import structs
 
-from ffd.delivery.dispatcher import Dispatcher, DispatcherStatistics
+from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, DispatcherStatistics
 from ffd.delivery.matching import compile_filter
-from ffd.delivery.recent import RecentEvents
+from ffd.delivery.recent import PAGE_EVENTS, RecentEvents
 from ffd.model.errors import Conflict, NotFound
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import Namespace
@@ -62,14 +62,17 @@ class Subscriptions:
         process: str,
         recent_bytes_max: int,
         subscriptions_max: int,
+        page_events: int = PAGE_EVENTS,
+        read_ahead_max: int = READ_AHEAD_MAX,
     ) -> None:
         self._world = world
         self._store = store
         self._namespaces = namespaces
         self._process = process
         self._limit = subscriptions_max
-        self.recent = RecentEvents(store, bytes_max=recent_bytes_max, with_data=False)
-        self._full = RecentEvents(store, bytes_max=recent_bytes_max, with_data=True)
+        self._read_ahead_max = read_ahead_max
+        self.recent = RecentEvents(store, bytes_max=recent_bytes_max, with_data=False, page_events=page_events)
+        self._full = RecentEvents(store, bytes_max=recent_bytes_max, with_data=True, page_events=page_events)
         self._served: dict[Dispatcher, int] = {}
 
     async def create(self, namespace: Namespace, request: SubscriptionRequest) -> Subscription:
@@ -182,7 +185,7 @@ class Subscriptions:
         dispatcher = Dispatcher(
             self._world, self._store, self._full if subscription.options.with_data else self.recent, subscription,
             consumer, offset=start, leadership=leadership,
-            namespace=None if everywhere else subscription.namespace,
+            namespace=None if everywhere else subscription.namespace, read_ahead_max=self._read_ahead_max,
         )  # fmt: skip
         self._served[dispatcher] = 0 if leadership is None else leadership.epoch
         placed(dispatcher)
