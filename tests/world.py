@@ -93,7 +93,7 @@ class App:
         self.log: list[list[Heard]] = []
         """What was delivered, in order, a list for each time that it was connected."""
         self.acknowledged: set[int] = set()
-        self._request = parse_subscription(
+        self.request = parse_subscription(
             json.dumps({"name": name, "transport": "websockets", "options": dict(options), "filter": dict(filter)})
         )
         self._window = 1 + int(str(options.get("readAhead", 0)))
@@ -126,7 +126,7 @@ class App:
         """Be connected until cancelled."""
         namespace = desk.namespace(NAMESPACE)
         with suppress(Conflict):
-            await desk.subscriptions.create(namespace, self._request)
+            await desk.subscriptions.create(namespace, self.request)
         self.log.append([])
         send, receive = trio.open_memory_channel[tuple[list[Heard], str | None]](math.inf)
         self._inbox = send
