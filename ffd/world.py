@@ -194,7 +194,10 @@ class RealWorld(World):
         await trio.to_thread.run_sync(_write_durably, path, content, mode, self.entropy(8).hex())
 
     def make_directory(self, path: Path) -> None:
+        missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        for made in reversed(missing):
+            sync_directory(made.parent)  # what is put into a folder is lost with the folder's own name
         found = path.stat()
         if found.st_uid not in (os.getuid(), 0) or (found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX):
             raise Invalid(
