@@ -17,6 +17,7 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -197,7 +198,9 @@ class RealWorld(World):
         missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
         for made in reversed(missing):
-            sync_directory(made.parent)  # what is put into a folder is lost with the folder's own name
+            # What is put into a folder is lost with the folder's own name. One may write where one may not read.
+            with suppress(PermissionError):
+                sync_directory(made.parent)
         found = path.stat()
         if found.st_uid not in (os.getuid(), 0) or (found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX):
             raise Invalid(

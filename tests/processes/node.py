@@ -277,13 +277,17 @@ class Node:
         values = {message["header"]["id"]: message["data"][0]["value"] for message in found}
         return [values[event["reference"]] for event in told]
 
+    def facts(self) -> Any:
+        """What `ffctl status` says of ffd itself."""
+        return self.get("/api/v1/status")[1]["ffd"]
+
     def sequences(self) -> Any:
         """What grows with anything that is kept."""
-        return self.get("/api/v1/status")[1]["ffd"]["sequences"]
+        return self.facts()["sequences"]
 
     def settled(self) -> bool:
         """Is nothing under way?"""
-        return bool(self.get("/api/v1/status")[1]["ffd"]["backlog"] == {"unsent": 0, "unconfirmed": 0})
+        return bool(self.facts()["backlog"] == {"unsent": 0, "unconfirmed": 0})
 
     def wait_settled(self) -> None:
         until("everything that was accepted is confirmed", self.settled)

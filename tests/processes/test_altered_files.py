@@ -36,7 +36,7 @@ def stored(node: Node) -> list[Path]:
 
 def blocked(node: Node) -> dict[str, Any]:
     """What waits, by its topic."""
-    return {each["topic"]: each for each in node.get("/api/v1/status")[1]["ffd"]["blocked"]}
+    return {each["topic"]: each for each in node.facts()["blocked"]}
 
 
 def all_is_back(node: Node) -> bool:
@@ -105,7 +105,7 @@ def test_a_ledger_entry_that_was_altered_stops_the_reading_and_is_named(node: No
         "role intake:local: FFD4011: ledger entry 7 was altered, or one before it is missing: restore the ledger file "
         "from another member, and compare with `ffctl status`"
     ]
-    roles = {role["name"]: role for role in node.status()["ffd"]["roles"]}
+    roles = {role["name"]: role for role in node.facts()["roles"]}
     assert roles["intake:local"]["state"] == "failing" and "ledger entry 7" in roles["intake:local"]["error"]
     waiting = node.ffctl("wait", "ready", "--timeout", "500ms")
     assert waiting.code == 6 and "ledger entry 7" in waiting.err
@@ -156,7 +156,7 @@ def test_own_batches_that_vanish_are_put_back_from_the_nodes_own_rows(node: Node
     """What this node sealed it has: a storage that lost it is mended, and nobody waits."""
     accepting = node.start("--roles", "sequencer")
     node.run("broadcast", "-t", "a", "a1")
-    until("it is pinned", lambda: node.status()["ffd"]["ledger"]["height"] == 1)
+    until("it is pinned", lambda: node.facts()["ledger"]["height"] == 1)
     node.stop(accepting)
     (path,) = stored(node)
     content = path.read_bytes()

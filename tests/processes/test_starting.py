@@ -31,7 +31,7 @@ def test_a_node_that_is_killed_at_twenty_moments_of_its_start_still_starts(node:
             program.kill()
         assert program.code == -signal.SIGKILL, program.errors()
     daemon = node.start()
-    assert node.run("broadcast", "--topic", "t", "still here", "--confirm") != ""
+    node.broadcast("t", "still here")
     node.stop(daemon)
     assert node.rows("PRAGMA integrity_check") == [("ok",)]
     assert [path.name for path in node.state.rglob(".*")] == []
@@ -46,11 +46,11 @@ def time_to_ready(node: Node, *arguments: str) -> tuple[Program, float]:
 def test_many_unsent_messages_do_not_delay_a_start(node: Node, house: House) -> None:
     accepting = node.start("--roles", "intake")
     node.run("broadcast", "--lines", stdin="".join(f"{number}\n" for number in range(UNSENT)))
-    assert node.status()["ffd"]["backlog"]["unsent"] == UNSENT
+    assert node.facts()["backlog"]["unsent"] == UNSENT
     accepting.kill()
     full = empty = 60.0
     bare = Node(house, "bare")
-    for _ in range(3):
+    for _ in range(2):
         daemon, took = time_to_ready(bare)
         daemon.kill()
         empty = min(empty, took)
@@ -76,8 +76,8 @@ def test_a_second_daemon_on_the_socket_is_refused_and_disturbs_nothing(node: Nod
         assert done.err == (
             f"ffd: FFD1103: another ffd already listens on {node.socket}: stop it, or give --socket PATH\n"
         )
-    assert node.run("broadcast", "undisturbed", "--confirm") != ""
-    assert {role["state"] for role in node.status()["ffd"]["roles"]} == {"leading"}
+    node.broadcast("t", "undisturbed")
+    assert {role["state"] for role in node.facts()["roles"]} == {"leading"}
     node.stop(daemon)
 
 
@@ -86,7 +86,7 @@ def test_a_socket_that_a_killed_daemon_left_is_replaced(node: Node) -> None:
     assert node.socket.is_socket()
     assert node.ffctl("status").code == 5
     daemon = node.start()
-    assert node.run("broadcast", "again", "--confirm") != ""
+    node.broadcast("t", "again")
     node.stop(daemon)
     assert not node.socket.exists()
 
@@ -113,7 +113,7 @@ def test_another_programs_socket_is_left_alone(node: Node) -> None:
 
 def leading(node: Node) -> set[str]:
     """The roles that the process behind this socket leads."""
-    return {role["name"] for role in node.get("/api/v1/status")[1]["ffd"]["roles"] if role["state"] == "leading"}
+    return {role["name"] for role in node.facts()["roles"] if role["state"] == "leading"}
 
 
 def test_two_daemons_on_one_database_share_its_roles_and_take_over(node: Node, house: House) -> None:

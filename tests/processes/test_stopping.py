@@ -122,7 +122,7 @@ def test_a_reload_takes_the_log_level_and_refuses_a_mistake(node: Node) -> None:
     until("the mistake is told", lambda: daemon.logged(f"not reloaded: {node.config}:2: log.level: 'lots' is not"))
     node.config.write_text('[log]\nlevel = "error"\n')
     daemon.signal(signal.SIGHUP)
-    node.run("broadcast", "still here", "--confirm")
+    node.broadcast("t", "still here")
     said = node.stop(daemon).err
     assert "ready:" in said, "what was said at first"
     assert "SIGTERM" not in said, "what is no error is not said any more"
@@ -217,7 +217,7 @@ def test_a_socket_of_the_service_manager_is_served_and_outlives_the_daemon(node:
         listening.bind(str(node.socket))
         listening.listen()
         daemon = activate(node, listening)
-        node.run("broadcast", "-t", "t", "before", "--confirm")
+        node.broadcast("t", "before")
         node.stop(daemon)
         assert node.socket.is_socket(), "it is the manager's"
 
@@ -226,8 +226,7 @@ def test_a_socket_of_the_service_manager_is_served_and_outlives_the_daemon(node:
         assert early.wait().code == 0, early.errors()
         daemon.kill()
         daemon = activate(node, listening)
-        tail = node.run("tail", "--from", "oldest", "--count", "2", "--format", "{value}")
-        assert tail.splitlines() == ["before", "meanwhile"]
+        assert node.confirmed("t") == ["before", "meanwhile"]
         node.stop(daemon)
 
 
@@ -260,7 +259,7 @@ def test_ctrl_c_in_a_tail_says_what_was_heard(node: Node) -> None:
 def test_ctrl_c_before_anything_came_is_quiet_too(node: Node) -> None:
     daemon = node.start()
     tail = node.begin("tail", "worker", "--create", "--from", "oldest")
-    until("it listens", lambda: any(each["active"] for each in node.status()["ffd"]["subscriptions"]))
+    until("it listens", lambda: any(each["active"] for each in node.facts()["subscriptions"]))
     tail.signal(signal.SIGINT)
     done = tail.wait()
     assert done.code == INTERRUPTED and done.out == "" and done.err.startswith("0 events in ")
