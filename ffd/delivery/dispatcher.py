@@ -168,8 +168,10 @@ class Dispatcher:
             await self._changed.wait()
             self._changed = trio.Event()
         else:
-            ticket = self._store.bell("events").ticket()
+            ticket, read = self._store.bell("events").ticket(), self._window.read
             page = await self._page()
+            if self._window.read != read:
+                return  # a refusal came meanwhile, and this page is not what comes next
             if page:
                 await self._hand_over(page)
             else:
