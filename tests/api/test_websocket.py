@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.api.rest import Node, open_node
-from tests.api.talker import CONFIRMED, PATIENCE_S, Json, Talker, open_talker, subscribe
+from tests.api.talker import CONFIRMED, Json, Talker, open_talker, subscribe
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 EPHEMERAL = {"namespace": "default", "ephemeral": True}
@@ -125,7 +125,7 @@ async def test_a_scoped_url_fixes_the_namespace(node: Node) -> None:
 
 async def test_every_namespace_may_be_heard_in_one_sequence(tmp_path: Path) -> None:
     both = {"FFD_NAMESPACES__DEFAULT__DESCRIPTION": "one", "FFD_NAMESPACES__OTHER__DESCRIPTION": "another"}
-    async with open_node(tmp_path, **both) as node:
+    async with open_node(tmp_path, roles=(), **both) as node:
         await node.broadcast("here")
         answer = await node.send("POST", "namespaces/other/messages/broadcast?confirm", {"data": [{"value": "there"}]})
         assert answer.status == 200, answer.body
@@ -385,7 +385,7 @@ async def test_what_is_not_utf_8_is_refused(node: Node) -> None:
 
 
 async def test_a_frame_beyond_the_limit_is_closed_with_1009(tmp_path: Path) -> None:
-    async with open_node(tmp_path, FFD_LIMITS__REQUEST_BYTES_MAX="1Mb", FFD_LIMITS__MESSAGE_BYTES_MAX="100Kb") as node:
-        async with open_talker(node) as app:
-            await app.say_raw(json.dumps({"type": "send", "messages": ["x" * (1 << 20)]}))
-            assert await app.ended() == 1009
+    limits = {"FFD_LIMITS__REQUEST_BYTES_MAX": "1Mb", "FFD_LIMITS__MESSAGE_BYTES_MAX": "100Kb"}
+    async with open_node(tmp_path, roles=(), **limits) as node, open_talker(node) as app:
+        await app.say_raw(json.dumps({"type": "send", "messages": ["x" * (1 << 20)]}))
+        assert await app.ended() == 1009
