@@ -25,6 +25,8 @@ from ffd.model.ids import format_uuid
 from ffd.outbound.accept import AcceptLimits, Acceptor
 
 LOCK_SUFFIX = ".lock"
+DRAIN_SHARE = 0.8
+"""How much of the time for a stop the doors may take; the rest is for the roles and the store beneath them."""
 
 
 @asynccontextmanager
@@ -132,5 +134,5 @@ def door_limits(config: Config) -> DoorLimits:
         idle_s=limits.idle_timeout_s,
         body_bytes_max=limits.request_bytes_max,
         frame_bytes_max=limits.request_bytes_max,
-        drain_s=config.timeouts.stop_s,
+        drain_s=config.timeouts.stop_s * DRAIN_SHARE,
     )
