@@ -33,6 +33,7 @@ POLL_S = 1.0  # the fallback for pins that another process recorded
 PAGE_PINS = 500
 REWINDS_PER_PAGE = 20
 DISPATCH_PER_PAGE_MAX = 1000
+NOBODY = -1  # the owner of a pin for which the batch has no message
 
 _VIEW = msgspec.json.Decoder(HeaderView)
 
@@ -81,10 +82,10 @@ class Aggregator:
         """Look again at what a rewind names, then turn the next page of pins; say whether there may be more."""
         self._leadership.check(tx)
         page = _Page(tx, self._world, self._namespace)
-        rewound = page.look_again(pins.take_rewinds(tx, self._namespace.number, limit=REWINDS_PER_PAGE))
+        page.look_again(pins.take_rewinds(tx, self._namespace.number, limit=REWINDS_PER_PAGE))
         turned = self._turn_page(tx, page)
         page.write_events()
-        return rewound or turned
+        return turned or pins.any_rewind(tx, self._namespace.number)
 
     def _turn_page(self, tx: Transaction, page: _Page) -> bool:
         number, name = self._namespace.number, self._namespace.name
@@ -109,6 +110,7 @@ class _Page:
         self._first_waiting: dict[bytes, int | None] = {}
         self._authors: dict[str, tuple[str, str] | None] = {}
         self._sound: set[tuple[str, str, str, str]] = set()
+        self._settled: set[int] = set()
         self._events: list[NewEvent] = []
 
     def turn(self, rows: Sequence[PinRow]) -> None:
@@ -117,7 +119,7 @@ class _Page:
         self._finalise(dispatched)
         self._leave(waiting)
 
-    def look_again(self, batch_ids: Iterable[bytes]) -> bool:
+    def look_again(self, batch_ids: Iterable[bytes]) -> None:
         """Dispatch what has become ready of the waiting pins of these batches, and then of whatever waited behind it.
 
         In ledger order, always the lowest pin first. Beyond a page the rest is left to the next rewind.
@@ -135,7 +137,6 @@ class _Page:
                     heapq.heappush(heap, freed)
         for batch in {pins.batch_of(self._tx, pin) for pin in heap if pins.is_waiting(self._tx, pin)}:
             pins.rewind(self._tx, self._number, batch)
-        return bool(heap) or len(loaded) >= REWINDS_PER_PAGE
 
     def write_events(self) -> None:
         """Write the events of all that was dispatched, in the order it was."""
@@ -194,11 +195,12 @@ class _Page:
         owners = [index for index, entry in enumerate(listed) for _ in range(entry.topics)]
         by_message: dict[int, list[PinRow]] = {}
         for row in rows:
-            if row.position < len(owners):
-                by_message.setdefault(owners[row.position], []).append(row)
+            by_message.setdefault(owners[row.position] if row.position < len(owners) else NOBODY, []).append(row)
+        # These hold up their contexts, as they did before the batch came: else its arrival would decide the order.
+        beyond = [_absent(row, Cause.CONTENT) for row in by_message.pop(NOBODY, ())]
         stored = messages.in_batch(self._tx, batch.sequence, [entry.raw_id for entry in listed], self._number)
         needs = self._needs(stored)
-        return [self._pinned(group, stored[index], needs) for index, group in by_message.items()]
+        return [self._pinned(group, stored[index], needs) for index, group in by_message.items()] + beyond
 
     def _needs(self, stored: Sequence[BatchedMessage | None]) -> dict[int, tuple[bool, bool]]:
         sequences = [message.sequence for message in stored if message is not None]
@@ -254,12 +256,11 @@ class _Page:
     def _finalise(self, dispatched: Sequence[PinnedMessage]) -> None:
         """Settle messages and tell of them. One that was settled by an earlier pin is passed over in silence."""
         confirmed: list[int] = []
-        settled: set[int] = set()
         for each in dispatched:
             message, header = each.message, each.header
-            if message is None or header is None or message.state in FINAL_STATES or message.sequence in settled:
+            if message is None or header is None or self._is_settled(message):
                 continue
-            settled.add(message.sequence)
+            self._settled.add(message.sequence)
             if each.reason:
                 messages.reject(self._tx, message.sequence, each.reason, self._now)
             else:
@@ -267,6 +268,10 @@ class _Page:
             self._tell(each, message, header)
         if confirmed:
             messages.confirm(self._tx, sorted(confirmed), self._now)
+
+    def _is_settled(self, message: BatchedMessage) -> bool:
+        # A message may travel in two batches, both of which were read before the first one's turn came.
+        return message.state in FINAL_STATES or message.sequence in self._settled
 
     def _tell(self, each: PinnedMessage, message: BatchedMessage, header: HeaderView) -> None:
         """One event for each topic, in header order."""

@@ -20,7 +20,7 @@ class Cause(StrEnum):
     PAYLOAD = "payload"
     """The batch has not come; subject: its id."""
     CONTENT = "content"
-    """The batch came, and what it carries did not verify; subject: its id."""
+    """The batch came, and what it carries did not verify, or it has no message for the pin; subject: its id."""
     MISMATCH = "mismatch"
     """The batch that is here has another hash than the one pinned; subject: its id."""
     AUTHOR = "author"
