@@ -250,10 +250,15 @@ class RealWorld(World):
 
 
 def _read_bounded(path: Path, bytes_max: int) -> bytes:
-    # O_NOFOLLOW: a planted link must not lead out of the directory that the caller chose.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(bytes_max + 1)
+    # O_NOFOLLOW: a planted link must not lead out of the directory that the caller chose. O_NONBLOCK: nor may a pipe
+    # hold the thread until somebody writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        # It does not close the descriptor when it refuses one, as it does a folder's.
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(bytes_max + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > bytes_max:
         raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes: it is not something this node may read whole")
     return content
