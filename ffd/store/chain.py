@@ -5,13 +5,14 @@ Appending takes the file's write lock first, so that the entries of all nodes ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
-from ffd.model.errors import Broken, Full, Invalid
+from ffd.model.errors import Away, Broken, Full, Invalid
 from ffd.store.engine import READER_PRAGMAS, prepare_connection, readable
 
 APPLICATION_ID = 0x4646_4C00  # "FFL"
@@ -105,6 +106,8 @@ def append(
         raise Full(
             "FFD4018", f"the ledger file cannot be written now ({error}): make room, or let others finish"
         ) from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise _as_damaged(connection, error) from error
     except apsw.IOError as error:
         raise Broken("FFD4019", f"the ledger file failed ({error}): the last entry may or may not be stored") from error
     return found
@@ -127,23 +130,44 @@ def _append_last(
     return hash
 
 
-def after(connection: apsw.Connection, height: int, limit: int) -> list[EntryRow]:
-    """The entries past `height`, and the one at it, for its hash; -1 begins with the first."""
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM entries WHERE height >= ? ORDER BY height LIMIT ?", (height, limit + (height >= 0))
+@contextmanager
+def _reading(connection: apsw.Connection) -> Iterator[None]:
+    try:
+        yield
+    except (apsw.BusyError, apsw.CantOpenError) as error:
+        raise Away(
+            "FFD4022", f"ledger {connection.filename} cannot be read now ({error}): it is tried again"
+        ) from error
+    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
+        raise _as_damaged(connection, error) from error
+
+
+def _as_damaged(connection: apsw.Connection, error: apsw.Error) -> Broken:
+    return Broken(
+        "FFD4023", f"ledger {connection.filename} is damaged ({error}): restore it from a backup or another member"
     )
-    return [EntryRow(*row) for row in rows]
+
+
+def after(connection: apsw.Connection, height: int, limit: int) -> list[EntryRow]:
+    """The entries past `height`, and the one at it, for its hash; -1 begins with the first. Raises Away, Broken."""
+    with _reading(connection):
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM entries WHERE height >= ? ORDER BY height LIMIT ?", (height, limit + (height >= 0))
+        )
+        return [EntryRow(*row) for row in rows]
 
 
 def head(connection: apsw.Connection) -> tuple[int, bytes] | None:
-    """Height and hash of the last entry."""
-    found: tuple[int, bytes] | None = connection.execute(
-        "SELECT height, hash FROM entries ORDER BY height DESC LIMIT 1"
-    ).get
+    """Height and hash of the last entry. Raises Away, Broken."""
+    with _reading(connection):
+        found: tuple[int, bytes] | None = connection.execute(
+            "SELECT height, hash FROM entries ORDER BY height DESC LIMIT 1"
+        ).get
     return found
 
 
 def version(connection: apsw.Connection) -> int:
     """A number that changes when another connection has committed: https://www.sqlite.org/pragma.html#pragma_data_version"""
-    found: int = connection.execute("PRAGMA data_version").get
+    with _reading(connection):
+        found: int = connection.execute("PRAGMA data_version").get
     return found

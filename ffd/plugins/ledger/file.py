@@ -10,8 +10,19 @@ import apsw
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ffd.model.errors import Broken, Invalid
-from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
+from ffd.model.errors import Invalid
+from ffd.plugins.ledger.signing import (
+    GENESIS,
+    Entry,
+    body_text,
+    check_read_before,
+    entry_hash,
+    event_of,
+    normal_key,
+    read_position,
+    sign,
+    whole_part,
+)
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
 from ffd.ports.plugin import PluginSetting
 from ffd.store import chain
@@ -64,32 +75,16 @@ class FileLedger:
         return hash.hex()
 
     async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
-        height = int(after) if after else -1
+        height, _ = read_position(after)
         await trio.lowlevel.checkpoint()
-        rows = chain.after(self._reading, height, limit)
-        entries = [Entry(*row) for row in rows]
-        if height >= 0 and not entries:
-            raise Broken(
-                "FFD4020",
-                f"ledger {self._path} ends before entry {height}, which this node has read: it is an older copy; "
-                f"put the right file back",
-            )
-        previous = entries[0].hash if height >= 0 else GENESIS
-        new = entries[1:] if height >= 0 else entries
-        good: list[LedgerEvent] = []
-        for entry in new:
-            try:
-                check_entry(entry, previous)
-            except Broken:
-                if not good:
-                    raise
-                break  # what is whole before it goes out first; the next call begins with the bad one, and says so
-            good.append(_event(entry))
-            previous = entry.hash
-        return good
+        entries = [Entry(*row) for row in chain.after(self._reading, height, limit)]
+        if height < 0:
+            return [event_of(entry) for entry in whole_part(entries, GENESIS)]
+        check_read_before(entries, after, str(self._path))
+        return [event_of(entry) for entry in whole_part(entries[1:], entries[0].hash)]
 
     async def wait_beyond(self, position: str) -> None:
-        read = int(position) if position else -1
+        read, _ = read_position(position)
         await trio.lowlevel.checkpoint()
         while True:
             # The tickets are taken before the look, so that an entry that comes between is not slept through.
@@ -130,9 +125,3 @@ async def open_file_ledger(setting: PluginSetting) -> AsyncIterator[FileLedger]:
             yield FileLedger(setting.name, path, world, setting.key, database, reading)
     finally:
         await database.aclose()
-
-
-def _event(entry: Entry) -> LedgerEvent:
-    return LedgerEvent(
-        f"{entry.height:012d}", entry.hash.hex(), entry.signer.hex(), entry.timestamp, pin_of(entry.body)
-    )

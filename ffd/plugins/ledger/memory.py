@@ -14,7 +14,18 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.model.errors import Away, Invalid
-from ffd.plugins.ledger.signing import GENESIS, Entry, body_text, check_entry, entry_hash, normal_key, pin_of, sign
+from ffd.plugins.ledger.signing import (
+    GENESIS,
+    Entry,
+    body_text,
+    check_read_before,
+    entry_hash,
+    event_of,
+    normal_key,
+    read_position,
+    sign,
+    whole_part,
+)
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
 from ffd.ports.plugin import PluginSetting
 
@@ -78,16 +89,17 @@ class MemoryLedger:
 
     async def events(self, *, after: str, limit: int) -> Sequence[LedgerEvent]:
         await self._reach()
-        first = int(after) + 1 if after else 0
-        if self.faults.repeat and first:
-            first = max(0, first - self.faults.repeat)
-        entries = self._chain.entries[first : first + limit]
-        for entry in entries:
-            check_entry(entry, self._chain.entries[entry.height - 1].hash if entry.height else GENESIS)
-        return [_event(entry) for entry in entries]
+        height, _ = read_position(after)
+        all = self._chain.entries
+        if height >= 0:
+            check_read_before(all[height : height + 1], after, self.name)
+        first = max(0, height + 1 - self.faults.repeat)
+        whole = whole_part(all[first : first + limit], all[first - 1].hash if first else GENESIS)
+        return [event_of(entry) for entry in whole]
 
     async def wait_beyond(self, position: str) -> None:
-        while len(self._chain.entries) <= (int(position) + 1 if position else 0):
+        height, _ = read_position(position)
+        while len(self._chain.entries) <= height + 1:
             await self._chain.grown.wait()
 
     async def status(self) -> LedgerStatus:
@@ -116,9 +128,3 @@ async def open_memory_ledger(setting: PluginSetting) -> AsyncIterator[MemoryLedg
     setting.check_known("chain")
     chain = CHAINS.setdefault(setting.text("chain", setting.name), MemoryChain(setting.world.now))
     yield MemoryLedger(setting.name, chain, setting.key)
-
-
-def _event(entry: Entry) -> LedgerEvent:
-    return LedgerEvent(
-        f"{entry.height:012d}", entry.hash.hex(), entry.signer.hex(), entry.timestamp, pin_of(entry.body)
-    )

@@ -7,6 +7,7 @@ chain from there on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from ffd.model.errors import Broken, Invalid
 from ffd.model.ids import parse_hash, sha256
-from ffd.ports.ledger import BatchPin
+from ffd.ports.ledger import BatchPin, LedgerEvent
 
 BODY_VERSION = 1
 GENESIS = bytes(32)
@@ -92,6 +93,56 @@ def check_entry(entry: Entry, previous: bytes) -> None:
         raise Broken(
             "FFD4012", f"ledger entry {entry.height} is not signed by {entry.signer.hex()}: restore the ledger file"
         ) from None
+
+
+def whole_part(entries: Sequence[Entry], previous: bytes) -> list[Entry]:
+    """The entries that follow `previous` unaltered. Raises Broken when already the first one does not.
+
+    So what is whole goes out first; the next call begins with the bad one, and says so.
+    """
+    whole: list[Entry] = []
+    for entry in entries:
+        try:
+            check_entry(entry, whole[-1].hash if whole else previous)
+        except Broken:
+            if not whole:
+                raise
+            break
+        whole.append(entry)
+    return whole
+
+
+def position_of(entry: Entry) -> str:
+    """Where a reader of the entry stands: its height, by which positions sort, and the beginning of its hash."""
+    return f"{entry.height:012d}/{entry.hash[:8].hex()}"
+
+
+def read_position(position: str) -> tuple[int, str]:
+    """The height in a position, -1 before the first, and the beginning of the hash, if it has one."""
+    height, _, mark = position.partition("/")
+    return (int(height) if height else -1), mark
+
+
+def event_of(entry: Entry) -> LedgerEvent:
+    """An entry as the port gives it out."""
+    return LedgerEvent(position_of(entry), entry.hash.hex(), entry.signer.hex(), entry.timestamp, pin_of(entry.body))
+
+
+def check_read_before(entries: Sequence[Entry], position: str, ledger: str) -> None:
+    """Refuse a ledger whose first of these entries is not the one that was read at `position`. Raises Broken."""
+    height, mark = read_position(position)
+    if height >= 0 and not entries:
+        raise Broken(
+            "FFD4020",
+            f"ledger {ledger} ends before entry {height}, which this node has read: it is an older copy; "
+            f"put the right file back",
+        )
+    if height >= 0 and not entries[0].hash.hex().startswith(mark):
+        raise Broken(
+            "FFD4021",
+            f"ledger {ledger} has another entry {height} than the one that this node has read: it is an older copy "
+            f"that others went on with, or was altered; put the right file back",
+        )
 
 
 def normal_key(key: str) -> str:

@@ -50,7 +50,7 @@ class MemoryStorage:
         await self._reach()
         content = self._shelf.content.get(reference)
         if content is None or self.faults.hide_all or reference in self.faults.hidden:
-            raise NotFound("FFD4102", f"{reference} is not there: its author has not stored it yet")
+            raise NotFound("FFD4102", f"{reference[:80]} is not there: its author has not stored it yet")
         if len(content) > bytes_max:
             raise Full("FFD4107", f"{reference} has more than {bytes_max} bytes: nothing that large is read")
         if sha256(content).hex() != reference:
