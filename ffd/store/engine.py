@@ -139,7 +139,12 @@ class Store:
         return await self.begin(unit).wait()
 
     def begin(self, unit: Unit[T]) -> Writing[T]:
-        """Queue `unit` now, behind all that were begun before it; its outcome is waited for later. Raises Full."""
+        """Queue `unit` now, behind all that were begun before it; its outcome is waited for later.
+
+        Raises Full, and Broken when the store is.
+        """
+        if self._broken is not None:
+            raise self._broken
         if len(self._queue) >= UNITS_WAITING_MAX:
             raise Full("FFD3001", f"{UNITS_WAITING_MAX} writes wait for the disk already: try again in a moment")
         writing = Writing(unit, self._queue)
@@ -191,9 +196,11 @@ class Store:
                 await self._writer.run(_commit, connection)
             except apsw.Error as error:
                 refused = _as_refusal(error)
-                self._release(taken or [self._take_next()], refused)
                 if isinstance(refused, Broken):
+                    self._broken = refused
+                    self._release([*taken, *self._take_next(len(self._queue))], refused)
                     raise refused from error
+                self._release(taken or self._take_next(1), refused)
                 _roll_back(connection)
                 return
         self._company = sum([writing.company for writing in taken])
@@ -214,10 +221,12 @@ class Store:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             await self._writer.run(connection.execute, "BEGIN IMMEDIATE")
 
-    def _take_next(self) -> Writing[Any]:
-        writing = self._queue.popleft()
-        writing.taken = True
-        return writing
+    def _take_next(self, count: int) -> list[Writing[Any]]:
+        # None may be left: who waits may have been cancelled while the lock was waited for.
+        taken = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+        for writing in taken:
+            writing.taken = True
+        return taken
 
     def _release(self, taken: list[Writing[Any]], refused: FfdError) -> None:
         # Each its own outcome: one may be unwrapped but once.
