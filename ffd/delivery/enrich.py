@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from ffd.model.canonical import json_string
+from ffd.model.canonical import canonical_json, json_string
 from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TRANSACTION_SUBMITTED
 from ffd.model.ids import format_shared_uuid, format_uuid
 from ffd.model.message import id_of, message_json
@@ -168,7 +168,7 @@ def blockchain_event_json(id: bytes, namespace: str, found: Row, contexts: Seque
     }
     return (
         f'{{"id":"{format_uuid(id)}","source":{json_string(source)},"namespace":{json_string(namespace)},'
-        f'"name":"{name}","protocolId":"{protocol_id}","output":{msgspec.json.encode(output).decode()},'
+        f'"name":"{name}","protocolId":"{protocol_id}","output":{canonical_json(msgspec.json.encode(output))},'
         f'"timestamp":"{format_time(timestamp)}",'
         f'"tx":{{"type":"{kind}","id":"{format_uuid(tx)}","blockchainId":"{blockchain_id}"}}}}'
     )

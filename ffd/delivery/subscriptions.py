@@ -30,7 +30,7 @@ from ffd.model.subscription import (
 from ffd.ports.transport import Consumer
 from ffd.store import Store, Transaction, events, offsets, subscriptions
 from ffd.store.bells import wait_rung
-from ffd.store.leadership import Deposed, Leadership, lead
+from ffd.store.leadership import Deposed, Leadership, forget, lead
 from ffd.store.subscriptions import SubscriptionRow
 from ffd.world import World
 
@@ -110,7 +110,13 @@ class Subscriptions:
 
     async def delete(self, namespace: Namespace, id: bytes) -> None:
         """Remove a subscription and its offset. Raises NotFound."""
-        if not await self._store.write(lambda tx: subscriptions.delete(tx, namespace.number, id)):
+
+        def unit(tx: Transaction) -> bool:
+            # Its dispatcher may be about to record an offset, here or in another process: it must not come too late.
+            forget(tx, dispatcher_role(id))
+            return subscriptions.delete(tx, namespace.number, id)
+
+        if not await self._store.write(unit):
             raise NotFound("FF10109", f"Not found: no subscription {format_uuid(id)} in namespace '{namespace.name}'")
 
     def read(self, row: SubscriptionRow) -> Subscription:
@@ -156,8 +162,7 @@ class Subscriptions:
         subscription = self.read(row)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_when_changed, row, ticket, nursery.cancel_scope)
-            role = f"dispatcher:{subscription.id}"
-            async with lead(self._world, self._store, role, process=self._process) as leadership:
+            async with lead(self._world, self._store, dispatcher_role(row.id), process=self._process) as leadership:
                 start = self._store.peek(lambda tx: _start(tx, row))
                 try:
                     await self._dispatch(subscription, consumer, placed, start, leadership)
@@ -206,6 +211,11 @@ class Subscriptions:
             if namespace.number == number:
                 return namespace.name
         raise Conflict("FFD5002", f"namespace {number} of a subscription is not configured any more: put it back")
+
+
+def dispatcher_role(id: bytes) -> str:
+    """The role of delivering one subscription."""
+    return f"dispatcher:{format_uuid(id)}"
 
 
 def first_event(tx: Transaction, namespace: Namespace | None, text: str) -> int:

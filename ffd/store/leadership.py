@@ -71,6 +71,11 @@ def leaders(tx: Transaction) -> list[tuple[str, int, str, int]]:
     return [(role, epoch, process, since) for role, epoch, process, since in rows]
 
 
+def forget(tx: Transaction, role: str) -> None:
+    """The role is no more: whoever leads it now is deposed."""
+    tx.execute("DELETE FROM leaders WHERE role = ?", (role,))
+
+
 def _take(tx: Transaction, role: str, process: str, now: int) -> int:
     epoch: int = tx.value(
         """

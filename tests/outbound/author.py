@@ -1,4 +1,4 @@
-"""The outbound half of one node on a simulated disk, without its roles: what is accepted stays until a test moves it."""
+"""The outbound half of one node on a simulated disk, without its roles: what is accepted stays until it is moved."""
 
 import json
 from collections.abc import AsyncGenerator
