@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(wildcard ffd ffctl tests bench)
 # programs that are not named *.py
-SCRIPTS := $(wildcard demo/run)
+SCRIPTS := $(wildcard demo/run bench/run)
 
 .PHONY: help demo test lint format bench man lock clean
 
