@@ -193,14 +193,18 @@ class _Page:
             return [_absent(row, Cause.MISMATCH) for row in rows]
         listed = manifest_messages(batch.manifest)
         owners = [index for index, entry in enumerate(listed) for _ in range(entry.topics)]
-        by_message: dict[int, list[PinRow]] = {}
+        by_message: dict[tuple[int, int], list[PinRow]] = {}
         for row in rows:
-            by_message.setdefault(owners[row.position] if row.position < len(owners) else NOBODY, []).append(row)
-        # These hold up their contexts, as they did before the batch came: else its arrival would decide the order.
-        beyond = [_absent(row, Cause.CONTENT) for row in by_message.pop(NOBODY, ())]
+            index = owners[row.position] if row.position < len(owners) else NOBODY
+            by_message.setdefault((index, row.event), []).append(row)
         stored = messages.in_batch(self._tx, batch.sequence, [entry.raw_id for entry in listed], self._number)
-        needs = self._needs(stored)
-        return [self._pinned(group, stored[index], needs) for index, group in by_message.items()] + beyond
+        # An id says nothing: whoever heard of a message can list its id in a batch of its own.
+        mine = [m if m is not None and m.hash.hex() == e.hash else None for m, e in zip(stored, listed, strict=True)]
+        needs = self._needs(mine)
+        return [
+            self._pinned(group, None if index == NOBODY else mine[index], needs)
+            for (index, _), group in by_message.items()
+        ]
 
     def _needs(self, stored: Sequence[BatchedMessage | None]) -> dict[int, tuple[bool, bool]]:
         sequences = [message.sequence for message in stored if message is not None]
@@ -209,14 +213,17 @@ class _Page:
     def _pinned(
         self, rows: list[PinRow], message: BatchedMessage | None, needs: dict[int, tuple[bool, bool]]
     ) -> PinnedMessage:
-        if message is None:
+        """The message behind pins of one ledger event.
+
+        Pins without a message, or others than those of its topics, hold up their contexts for ever, as they did before
+        the batch came: else its arrival would decide the order.
+        """
+        header = None if message is None else _VIEW.decode(message.header)
+        if message is None or header is None or not _are_pins_of(rows, header.topics):
             return PinnedMessage(_pin_contexts(rows), Cause.CONTENT, format_uuid(rows[0].batch), rows)
-        header = _VIEW.decode(message.header)
         datatype, blob = needs.get(message.sequence, (False, False))
         verdict = self._judge(header, rows[0].signer, datatype, blob)
-        return PinnedMessage(
-            _contexts(header, rows), verdict.cause, verdict.subject, rows, message, header, verdict.reason
-        )
+        return PinnedMessage(_pin_contexts(rows), verdict.cause, verdict.subject, rows, message, header, verdict.reason)
 
     def _judge(self, header: HeaderView, signer: str, datatype: bool, blob: bool) -> Verdict:
         # Nearly all messages of a page agree in these, and a confirmation says nothing of the one message.
@@ -296,17 +303,8 @@ def _pin_contexts(rows: Sequence[PinRow]) -> list[tuple[bytes, int]]:
     return list(first.items())
 
 
-def _contexts(header: HeaderView, rows: Sequence[PinRow]) -> list[tuple[bytes, int]]:
-    """The contexts in which a message takes its turn: those of its topics, and those that its pins name.
-
-    The two are the same for an honest author; for another one neither lets it overtake.
-    """
-    if len(rows) == 1 == len(header.topics) and rows[0].hash == broadcast_context(header.topics[0]):
-        return [(rows[0].hash, rows[0].sequence)]
-    named = _pin_contexts(rows)
-    hashes = {row.hash for row in rows}
-    first = rows[0].sequence
-    return named + [(c, first) for c in map(broadcast_context, header.topics) if c not in hashes]
+def _are_pins_of(rows: Sequence[PinRow], topics: Sequence[str]) -> bool:
+    return [row.hash for row in rows] == [broadcast_context(topic) for topic in topics]
 
 
 def _topic(each: PinnedMessage, pin: PinRow) -> str | None:

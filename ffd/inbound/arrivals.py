@@ -151,16 +151,19 @@ class Arrivals:
 
     def _store_content(self, tx: Transaction, batch: Batch, row: int, known: dict[str, int]) -> None:
         items: dict[str, Data] = {item.id: item for item in batch.data}
-        new = [
-            NewMessage(
-                parse_uuid(received.header.id), received.header_json, received.hash, received.refs_json, 0,
-                [items[ref.id] for ref in received.refs],
-            )
-            for received in batch.messages
-            if messages.exists(tx, self.namespace.number, parse_uuid(received.header.id)) is None
-        ]  # fmt: skip
+        new: dict[str, NewMessage] = {}
+        for received in batch.messages:
+            id = received.header.id
+            # A batch may name a message twice, or not at all: neither may fail the transaction of everybody's pins.
+            if id and id not in new and messages.exists(tx, self.namespace.number, parse_uuid(id)) is None:
+                new[id] = NewMessage(
+                    parse_uuid(id), received.header_json, received.hash, received.refs_json, 0,
+                    [items[ref.id] for ref in received.refs],
+                )  # fmt: skip
         if new:
-            messages.append(tx, self.namespace.number, new, state=messages.PENDING, known=known, batch=row)
+            messages.append(
+                tx, self.namespace.number, list(new.values()), state=messages.PENDING, known=known, batch=row
+            )
 
     def settle_download(
         self, tx: Transaction, operation: bytes, taken: bool, batch: bytes, refusal: str | None

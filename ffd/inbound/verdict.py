@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from ffd.inbound.order import Cause
-from ffd.model.message import DEFINITION, GROUP_INIT, PRIVATE
+from ffd.model.message import DEFINITION
 
 AuthorOf = Callable[[str], tuple[str, str] | None]
 """The DID and the id text of the identity that signs with a key, if it is known here."""
@@ -48,8 +48,9 @@ def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf) -> Verdic
         )
     owner = author_of(signer)
     if owner is None:
-        # FireFly lets private messages use unregistered keys.
-        return CONFIRM if header.type in (PRIVATE, GROUP_INIT) else Verdict(cause=Cause.AUTHOR, subject=signer)
+        # FireFly lets private messages use unregistered keys. What comes through shared storage is a broadcast,
+        # whatever it says of itself: else anybody could speak in any author's name.
+        return Verdict(cause=Cause.AUTHOR, subject=signer)
     did, identity = owner
     if did != header.author:
         return Verdict(

@@ -34,7 +34,7 @@ class PinnedBatch:
 
 
 class PinRow(msgspec.Struct, frozen=True):
-    """One pin as the aggregator reads it."""
+    """One pin as the aggregator reads it; `event` is the sequence of the ledger event that holds it."""
 
     sequence: int
     hash: bytes
@@ -44,6 +44,7 @@ class PinRow(msgspec.Struct, frozen=True):
     tx: bytes
     batch: bytes
     batch_hash: bytes
+    event: int
 
 
 class WaitingPin(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class WaitingPin(msgspec.Struct, frozen=True):
 
 SEQUENCE_MAX = 2**63 - 1
 PIN = """
-    SELECT p.sequence, p.hash, p.position, p.masked, e.signer, e.tx, e.batch, e.batch_hash
+    SELECT p.sequence, p.hash, p.position, p.masked, e.signer, e.tx, e.batch, e.batch_hash, e.sequence
       FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent"""
 
 
@@ -139,7 +140,7 @@ def after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> list[P
     """The pins past `offset` in ledger order: some `limit`, and then all that the last ledger event has."""
     page = _between(tx, namespace, offset, None, limit)
     if len(page) == limit:
-        page += _between(tx, namespace, page[-1].sequence, _last_of_event(tx, page[-1].sequence), limit * 100)
+        page += _between(tx, namespace, page[-1].sequence, _last_of_event(tx, page[-1].sequence), SEQUENCE_MAX)
     return page
 
 

@@ -21,8 +21,8 @@ SIGNERS = {
     "no author": ("broadcast", "", "kb", "kb", Verdict(WRONG_AUTHOR.format("", "kb", "did:bob", "id-b"))),
     "a key that nobody knows": ("broadcast", "did:zoe", "kz", "kz", Verdict(cause=Cause.AUTHOR, subject="kz")),
     "a definition by an unknown key": ("definition", "did:zoe", "kz", "kz", Verdict(cause=Cause.AUTHOR, subject="kz")),
-    "private by an unknown key": ("private", "did:zoe", "kz", "kz", CONFIRM),
-    "a group by an unknown key": ("groupinit", "did:zoe", "kz", "kz", CONFIRM),
+    "private by an unknown key": ("private", "did:zoe", "kz", "kz", Verdict(cause=Cause.AUTHOR, subject="kz")),
+    "a group by an unknown key": ("groupinit", "did:zoe", "kz", "kz", Verdict(cause=Cause.AUTHOR, subject="kz")),
     "private by somebody else's key": (
         "private", "did:zoe", "kb", "kb", Verdict(WRONG_AUTHOR.format("did:zoe", "kb", "did:bob", "id-b"))
     ),
