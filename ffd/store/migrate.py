@@ -6,6 +6,7 @@ that the file is ours, so that a wrong path in the configuration cannot turn som
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ import apsw
 from ffd.model.errors import Invalid
 
 APPLICATION_ID = 0x46464400  # "FFD"
+SNAPSHOT_TIMEOUT_MS = 10_000
 
 
 def migrate(connection: apsw.Connection, path: Path, now: int) -> None:
@@ -27,7 +29,8 @@ def migrate(connection: apsw.Connection, path: Path, now: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have come first; now nobody can.
-        for number, statements in enumerate(steps()[check_ours(connection, path) :], start=version + 1):
+        version = check_ours(connection, path)
+        for number, statements in enumerate(steps()[version:], start=version + 1):
             connection.execute(statements)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
@@ -62,4 +65,10 @@ def check_ours(connection: apsw.Connection, path: Path) -> int:
 
 
 def _snapshot(connection: apsw.Connection, path: Path, version: int) -> None:
-    connection.execute("VACUUM INTO ?", (str(path.with_name(f"{path.name}.schema-{version}")),))
+    # Over what an attempt before this one left: a backup is one transaction of the file that it fills.
+    with closing(
+        apsw.Connection(str(path.with_name(f"{path.name}.schema-{version}")), vfs=connection.open_vfs)
+    ) as copy:
+        copy.set_busy_timeout(SNAPSHOT_TIMEOUT_MS)
+        with copy.backup("main", connection, "main") as backup:
+            backup.step()

@@ -1,0 +1,241 @@
+CREATE TABLE batches (
+    sequence     INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
+    namespace    INTEGER NOT NULL REFERENCES namespaces (id),
+    type         TEXT NOT NULL,
+    node         BLOB,
+    group_hash   BLOB,
+    author       TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    created      INTEGER NOT NULL,
+    hash         BLOB NOT NULL,
+    manifest     TEXT NOT NULL,
+    tx           BLOB NOT NULL,
+    tx_type      TEXT NOT NULL,
+    sealed       INTEGER NOT NULL,   -- 1 when this node made it
+    payload_hash BLOB,               -- of the bytes that went to shared storage, when this node made them
+    payload_ref  TEXT,
+    sent         INTEGER,            -- when the ledger took its pin from us
+    confirmed    INTEGER,            -- when its payload was read from outside and verified here
+    UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
+) STRICT;
+
+CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL;
+
+CREATE TABLE blockchainevents (
+    sequence      INTEGER PRIMARY KEY,
+    id            BLOB NOT NULL UNIQUE,
+    namespace     INTEGER NOT NULL REFERENCES namespaces (id),
+    source        TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    protocol_id   TEXT NOT NULL,
+    blockchain_id TEXT NOT NULL,
+    timestamp     INTEGER NOT NULL,
+    signer        TEXT NOT NULL,
+    action        TEXT NOT NULL,
+    tx            BLOB NOT NULL,
+    batch         BLOB NOT NULL,
+    batch_hash    BLOB NOT NULL,
+    payload_ref   TEXT NOT NULL,
+    UNIQUE (namespace, source, protocol_id)
+) STRICT;
+
+CREATE INDEX blockchainevents_batch ON blockchainevents (namespace, batch);
+
+CREATE INDEX blockchainevents_tx ON blockchainevents (tx);
+
+CREATE TABLE cursors (
+    ledger   TEXT PRIMARY KEY,
+    position TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE data (
+    sequence         INTEGER PRIMARY KEY,
+    id               BLOB NOT NULL,
+    namespace        INTEGER NOT NULL REFERENCES namespaces (id),
+    validator        TEXT NOT NULL,
+    hash             BLOB NOT NULL,
+    created          INTEGER NOT NULL,
+    datatype_name    TEXT,
+    datatype_version TEXT,
+    value            TEXT,           -- the sender's own text, canonical; never parsed and written again
+    public           TEXT,
+    blob             TEXT,           -- the blob reference as JSON
+    UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
+) STRICT;
+
+CREATE TABLE events (
+    sequence   INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE,
+    namespace  INTEGER NOT NULL REFERENCES namespaces (id),
+    type       TEXT NOT NULL,
+    reference  BLOB NOT NULL,
+    correlator BLOB,
+    tx         BLOB,
+    topic      TEXT,
+    created    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX events_reference ON events (reference);
+
+CREATE TABLE identities (
+    id           BLOB PRIMARY KEY,
+    namespace    INTEGER NOT NULL REFERENCES namespaces (id),
+    did          TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    parent       BLOB,
+    name         TEXT NOT NULL,
+    description  TEXT,
+    profile      TEXT,
+    claim        BLOB,
+    verification BLOB,
+    "update"     BLOB,
+    created      INTEGER NOT NULL,
+    updated      INTEGER,
+    UNIQUE (namespace, did),
+    UNIQUE (namespace, type, name)
+) STRICT;
+
+CREATE TABLE leaders (
+    role    TEXT PRIMARY KEY,
+    epoch   INTEGER NOT NULL,
+    process TEXT NOT NULL,
+    since   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message_data (
+    message  INTEGER NOT NULL REFERENCES messages (sequence),
+    position INTEGER NOT NULL,
+    data     INTEGER NOT NULL REFERENCES data (sequence),
+    PRIMARY KEY (message, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message_states (
+    message       INTEGER PRIMARY KEY REFERENCES messages (sequence),
+    namespace     INTEGER NOT NULL,
+    state         TEXT NOT NULL,     -- ready, pending, confirmed, rejected, cancelled; 'sent' is said by the batch
+    batch         INTEGER REFERENCES batches (sequence),
+    confirmed     INTEGER,
+    reject_reason TEXT
+) STRICT;
+
+CREATE INDEX message_states_confirmed ON message_states (namespace, confirmed);
+
+CREATE TABLE messages (
+    sequence        INTEGER PRIMARY KEY,
+    id              BLOB NOT NULL,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    header          TEXT NOT NULL,   -- the text that was hashed; the columns for filters are computed from it
+    hash            BLOB NOT NULL,
+    data            TEXT NOT NULL,   -- the references, as hashed into header.datahash
+    size            INTEGER NOT NULL,
+    pins            TEXT,
+    idempotency_key TEXT,
+    UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
+) STRICT;
+
+CREATE UNIQUE INDEX messages_idempotency ON messages (namespace, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE namespaces (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    network_name TEXT NOT NULL,
+    created      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE offsets (
+    type    TEXT NOT NULL,           -- batch, ledger, aggregator, subscription
+    name    TEXT NOT NULL,
+    current INTEGER NOT NULL,
+    PRIMARY KEY (type, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE operations (
+    sequence  INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL UNIQUE,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    tx        BLOB NOT NULL,
+    type      TEXT NOT NULL,
+    status    TEXT NOT NULL,
+    plugin    TEXT NOT NULL,
+    input     TEXT,
+    output    TEXT,
+    error     TEXT,
+    created   INTEGER NOT NULL,
+    updated   INTEGER NOT NULL,
+    retry     BLOB
+) STRICT;
+
+CREATE INDEX operations_tx ON operations (tx);
+
+CREATE INDEX operations_unfinished ON operations (type, sequence) WHERE status IN ('Initialized', 'Pending');
+
+CREATE TABLE pins (
+    sequence        INTEGER PRIMARY KEY,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    blockchainevent INTEGER NOT NULL REFERENCES blockchainevents (sequence),
+    position        INTEGER NOT NULL,
+    hash            BLOB NOT NULL,
+    masked          INTEGER NOT NULL,
+    created         INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX pins_event ON pins (blockchainevent);
+
+CREATE TABLE rewinds (
+    sequence  INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    batch     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE subscriptions (
+    sequence  INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL UNIQUE,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    name      TEXT NOT NULL,
+    transport TEXT NOT NULL,
+    filter    TEXT NOT NULL,
+    options   TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    updated   INTEGER,
+    UNIQUE (namespace, name)
+) STRICT;
+
+CREATE TABLE transactions (
+    sequence        INTEGER PRIMARY KEY,
+    id              BLOB NOT NULL UNIQUE,
+    namespace       INTEGER NOT NULL REFERENCES namespaces (id),
+    type            TEXT NOT NULL,
+    created         INTEGER NOT NULL,
+    idempotency_key TEXT,
+    blockchain_ids  TEXT
+) STRICT;
+
+CREATE TABLE verifiers (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    identity  BLOB NOT NULL REFERENCES identities (id),
+    type      TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (namespace, type, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE waiting_pins (
+    pin       INTEGER PRIMARY KEY REFERENCES pins (sequence),
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    batch     BLOB NOT NULL,
+    message   BLOB,
+    topic     TEXT,
+    cause     TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX waiting_pins_batch ON waiting_pins (namespace, batch);
+
+CREATE INDEX waiting_pins_context ON waiting_pins (namespace, hash, pin);
+
+CREATE INDEX waiting_pins_subject ON waiting_pins (namespace, cause, subject);
+
