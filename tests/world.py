@@ -234,7 +234,8 @@ class Node:
         self.failure = None
         self.lives += 1
         self._cast.nursery.start_soon(self._live)
-        await self._started.wait()
+        with trio.CancelScope(shield=True):
+            await self._started.wait()
         return self.running
 
     async def stop(self) -> None:
@@ -247,7 +248,8 @@ class Node:
         assert self._world is not None
         self._world.kill()
         self._scope.cancel()
-        await self._ended.wait()
+        with trio.CancelScope(shield=True):
+            await self._ended.wait()
 
     async def crash(self, *, lose_unsynced: bool, loss: Loss = Loss.ANY) -> None:
         """The process ends where it is; the machine loses its power with it when `lose_unsynced`."""
@@ -256,7 +258,8 @@ class Node:
             return
         self.disk.lose_power()
         self._scope.cancel()
-        await self._ended.wait()
+        with trio.CancelScope(shield=True):
+            await self._ended.wait()
         self.disk.come_back(loss)
 
     def cut_power_after(self, operations: int) -> None:

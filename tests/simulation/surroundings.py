@@ -22,7 +22,15 @@ T = TypeVar("T")
 
 EPOCH_NS = 1_800_000_000_000_000_000
 HOP_S = 0.005  # the most that a trip to a database or a file takes
+BUSY_S = 10.0  # how long a database may be locked by another process
 _NUMBERS = itertools.count()
+
+
+class PatientConnection(apsw.Connection):
+    """A connection that is told at once that the database is busy: in line, waiting for others would be for ever."""
+
+    def set_busy_timeout(self, milliseconds: int) -> None:
+        super().set_busy_timeout(0)
 
 
 class SimDatabase:
@@ -33,8 +41,14 @@ class SimDatabase:
         self._world = world
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        await self._world.hop()
-        return work(*args)
+        deadline = trio.current_time() + BUSY_S
+        while True:
+            await self._world.hop()
+            try:
+                return work(*args)
+            except apsw.BusyError:
+                if trio.current_time() >= deadline:
+                    raise
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
@@ -87,7 +101,7 @@ class SimWorld(World):
         return self._connect(path, OPEN_READ_ONLY)
 
     def _connect(self, path: Path, flags: int) -> apsw.Connection:
-        connection = apsw.Connection(str(path), flags=flags, vfs=self._vfs.name)
+        connection = PatientConnection(str(path), flags=flags, vfs=self._vfs.name)
         self._open.append(connection)
         return connection
 

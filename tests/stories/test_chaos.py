@@ -33,7 +33,7 @@ class Sender:
         for number in range(self._count):
             key = f"{self.node.name}-{number}"
             topics = self._rng.sample(TOPICS, self._rng.choice((1, 1, 2)))
-            while not await self._try(key, topics):
+            while not await self._try(key, topics):  # noqa: ASYNC110 - a client that does not know tries again
                 await trio.sleep(self._rng.uniform(0.01, 0.5))
             self.keys.append(key)
             await trio.sleep(self._rng.expovariate(5))
