@@ -67,16 +67,14 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
     """Serve the API on the listeners until cancelled."""
     limits = parts.config.limits
     session = SessionLimits(limits.frames_in_flight_max, limits.subscriptions_max)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(desk.confirmations.run)
-        await serve(
-            listeners,
-            build_app(desk),
-            partial(serve_websocket, desk, session),
-            limits=door_limits(parts.config),
-            new_id=lambda: format_uuid(parts.world.new_id()),
-            task_status=task_status,
-        )
+    await serve(
+        listeners,
+        build_app(desk),
+        partial(serve_websocket, desk, session),
+        limits=door_limits(parts.config),
+        new_id=lambda: format_uuid(parts.world.new_id()),
+        task_status=task_status,
+    )
 
 
 def make_desk(parts: Parts, roles: Roles) -> Desk:

@@ -29,11 +29,13 @@ async def run_node(
     """
     async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
         roles = Roles(world, parts.store, parts.process)
+        desk = make_desk(parts, roles)
         async with trio.open_nursery() as below:
             for name, work in roles_of(parts).items():
                 below.start_soon(roles.keep, name, work)
+            # Not with the doors: who waits for a confirmation is told while they drain.
+            below.start_soon(desk.confirmations.run)
             async with trio.open_nursery() as doors:
-                desk = make_desk(parts, roles)
                 doors.start_soon(_follow_reloads, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
                 ready(f"ffd {__version__} on {config.socket.path}", lambda: _do_a_turn(parts))

@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.processes.node import Node, Program, until
+from tests.processes.node import House, Node, Program, until
 
 STOP_S = 10.0  # timeouts.stop_s, unless configured
 CUT = 3
@@ -112,6 +112,23 @@ def test_a_drain_that_lasts_too_long_is_cut_at_the_deadline(node: Node, waiting:
     assert daemon.wait().code in (0, CUT), daemon.errors()
     assert time.monotonic() - began < STOP_S / 2
     until("whoever waited is told", lambda: waiting() is not None)
+
+
+def test_who_waits_for_a_confirmation_is_still_told_while_the_daemon_drains(
+    house: House, node: Node, waiting: Callable[[], int | None]
+) -> None:
+    daemon = node.start("--roles", "intake")
+    waiting()
+    until("the message is accepted", lambda: node.sequences()["messages"] == 1)
+    daemon.signal(signal.SIGTERM)
+    until("it drains", lambda: daemon.logged("stopping within 10 s"))
+    began = time.monotonic()
+    other = Node(house, "other", state=node.state)
+    helper = other.start()
+    assert daemon.wait().code == 0, daemon.errors()
+    assert time.monotonic() - began < STOP_S / 2
+    assert until("the answer is here", waiting) == 200
+    other.stop(helper)
 
 
 def test_a_reload_takes_the_log_level_and_refuses_a_mistake(node: Node) -> None:
