@@ -16,8 +16,12 @@ from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
+from ffd.model.errors import Full
 from ffd.store.offsets import prove_writable
 from ffd.world import World
+
+QUEUE_FULL = "FFD3001"  # said without a look at the disk
+QUEUE_LOOK_S = 0.1
 
 
 async def run_node(
@@ -51,6 +55,15 @@ async def _follow_reloads(reload: trio.MemoryReceiveChannel[Config], desk: Desk)
 
 
 async def _do_a_turn(parts: Parts) -> None:
-    """What the watchdog trusts: the loop turns, and the store still takes a write to the disk."""
+    """What the watchdog trusts: the loop turns, and the store takes a write to the disk, or says why it cannot.
+
+    A disk without room is an answer: a new start would make none, and what is there is still served.
+    """
     now = parts.world.now()
-    await parts.store.write(lambda tx: prove_writable(tx, now))
+    while True:
+        try:
+            return await parts.store.write(lambda tx: prove_writable(tx, now))
+        except Full as refused:
+            if refused.code != QUEUE_FULL:
+                return None
+        await trio.sleep(QUEUE_LOOK_S)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ffctl.failure import Failure
-from tests.processes.node import Answer, House, Node, Program, until
+from tests.processes.node import PATIENCE_S, Answer, House, Node, Program, until
 
 HUGE = 100_000_000
 MANY = "".join(f'"t{number}",' for number in range(11)).rstrip(",")
@@ -326,6 +326,32 @@ def test_a_database_that_cannot_be_written_is_called_so_and_kept(node: Node) -> 
     assert {path: path.read_bytes() for path in node.state.rglob("*") if path.is_file()} == before
     daemon = node.start()
     assert node.confirmed("t") == ["kept"]
+    node.stop(daemon)
+
+
+@pytest.fixture
+def watchdog(tmp_path: Path) -> Iterator[socket.socket]:
+    """The service manager's end of a watchdog."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(tmp_path / "notify"))
+        end.settimeout(PATIENCE_S)
+        yield end
+
+
+@needs_mounts
+def test_a_full_disk_does_not_end_a_daemon_under_a_watchdog(node: Node, watchdog: socket.socket) -> None:
+    node.state.mkdir()
+    node.config.write_text("[limits]\ndisk_reserve_bytes = 0\n")
+    disk = own_mounts(f"mount -t tmpfs -o size=24m none '{node.state}'")
+    environ = {"NOTIFY_SOCKET": str(watchdog.getsockname()), "WATCHDOG_USEC": "100000"}
+    daemon = node.start(before=disk, env=environ)
+    fill(Path(f"/proc/{daemon.pid}/root{node.state}") / "filler")
+    until("the disk is full", lambda: post_large(node).status == 507)
+    signs = 0
+    while signs < 20:
+        assert daemon.code is None, daemon.errors()
+        signs += b"WATCHDOG=1" in watchdog.recv(4096)
+    assert post_large(node).status == 507, "it lives, and a new start would make no room"
     node.stop(daemon)
 
 
