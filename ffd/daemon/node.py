@@ -6,6 +6,8 @@ them; whatever was accepted by then is on disk, and is where the next start begi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import trio
 
 from ffd import __version__
@@ -40,7 +42,7 @@ async def run_node(
             # Not with the doors: who waits for a confirmation is told while they drain.
             below.start_soon(desk.confirmations.run)
             async with trio.open_nursery() as doors:
-                doors.start_soon(_follow_reloads, reload, desk)
+                doors.start_soon(_follow_reloads, config, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
                 ready(f"ffd {__version__} on {config.socket.path}", lambda: _do_a_turn(parts))
                 await stop.wait()
@@ -48,10 +50,12 @@ async def run_node(
             below.cancel_scope.cancel()
 
 
-async def _follow_reloads(reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:
+async def _follow_reloads(begun: Config, reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:
     async for config in reload:
+        # Batches stay as they were begun: what is accepted must fit into them.
+        limits = accept_limits(replace(config, batch=begun.batch))
         for acceptor in desk.acceptors.values():
-            acceptor.limits = accept_limits(config)
+            acceptor.limits = limits
 
 
 async def _do_a_turn(parts: Parts) -> None:

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 FETCHES_AT_ONCE = 10
 DOWNLOADS_MAX = 1_000  # open downloads that are tried; the newer ones wait for one of them to end
+OWN_BYTES_MAX = (64 << 20) + PAYLOAD_SLACK_BYTES  # what a batch of this node may have at the most, however configured
 POLL_S = 1.0
 BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
 
@@ -45,10 +46,10 @@ class Fetcher:
 
     async def fetch(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload:
         """The payload behind a pin. Raises NotFound, Away, Full, and Invalid when it was altered."""
-        content = await self._storage.get(reference, bytes_max=self._bytes_max)
         if self.is_own(batch, batch_hash):
-            # Its hash says all: it was verified before it was sealed.
-            return ReadPayload(content, None, None)
+            # Its hash says all: it was verified before it was sealed, when the limit may have been another one.
+            return ReadPayload(await self._storage.get(reference, bytes_max=OWN_BYTES_MAX), None, None)
+        content = await self._storage.get(reference, bytes_max=self._bytes_max)
         return read_payload(content, self.arrivals.namespace.network_name, self._bytes_max)
 
     async def try_fetch(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | None:

@@ -145,6 +145,38 @@ def test_a_reload_takes_the_log_level_and_refuses_a_mistake(node: Node) -> None:
     assert "SIGTERM" not in said, "what is no error is not said any more"
 
 
+LARGER = '[limits]\nmessage_bytes_max = "4Mb"\n[batch]\nbytes_max = "4Mb"\n'
+
+
+def test_a_reload_accepts_nothing_that_the_batches_of_this_life_cannot_carry(node: Node) -> None:
+    daemon = node.start()
+    node.config.write_text(LARGER)
+    daemon.signal(signal.SIGHUP)
+    until("it is taken over", lambda: daemon.logged("reloaded"))
+    body = json.dumps({"data": [{"value": "x" * 2_000_000}]}).encode()
+    refused = node.post("/api/v1/messages/broadcast", body)
+    assert refused.status == 400 and b"FF10327" in refused.body, refused
+    node.stop(daemon)
+
+    daemon = node.start()
+    assert node.post("/api/v1/messages/broadcast?confirm=true", body).status == 200
+    node.stop(daemon)
+
+
+def test_what_was_pinned_is_confirmed_by_a_life_with_smaller_limits(node: Node) -> None:
+    node.config.write_text(LARGER)
+    daemon = node.start("--roles", "sequencer")
+    body = json.dumps({"data": [{"value": "x" * 2_000_000}]}).encode()
+    assert node.post("/api/v1/messages/broadcast", body).status == 202
+    until("it is pinned", lambda: node.facts()["backlog"]["unsent"] == 0)
+    node.stop(daemon)
+
+    node.config.write_text("")
+    daemon = node.start()
+    node.wait_settled()
+    node.stop(daemon)
+
+
 class Manager:
     """The service manager's end of NOTIFY_SOCKET."""
 
