@@ -30,7 +30,7 @@ from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
 from ffd.delivery.dispatcher import Dispatcher
-from ffd.inbound.order import Cause
+from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict, FfdError
 from ffd.model.ids import parse_uuid
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
@@ -41,7 +41,7 @@ from ffd.plugins.ledger.memory import MemoryChain, MemoryLedger
 from ffd.plugins.sharedstorage import memory as memory_storage
 from ffd.plugins.sharedstorage.memory import MemoryShelf, MemoryStorage
 from ffd.ports.transport import Delivery
-from ffd.store import Store, Transaction, backlog, namespaces, pins
+from ffd.store import Store, Transaction, backlog, namespaces
 from ffd.store.backlog import Blocked
 from ffd.store.namespaces import ORG, IdentityRow
 from tests.simulation.disk import Disk, Loss, deaf_to_the_dead
@@ -415,8 +415,7 @@ async def introduce(store: Store, namespace: Namespace, keys: Mapping[str, str])
             row = IdentityRow(id, org_did(name), ORG, None, name, None, EPOCH_NS)
             found = namespaces.register(tx, namespace.number, row)
             namespaces.add_verifier(tx, namespace.number, namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS)
-            for batch in pins.batches_waiting_for(tx, namespace.number, Cause.AUTHOR, key):
-                pins.rewind(tx, namespace.number, batch)
+            key_known(tx, namespace.number, key)
 
     await store.write(unit)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from ffd.daemon.config import Config
+from ffd.inbound.rewind import key_known
+from ffd.model.errors import Conflict
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, node_did, org_did
 from ffd.ports.ledger import Ledger
-from ffd.store import Store, Transaction, namespaces
+from ffd.store import Store, Transaction, namespaces, offsets
 from ffd.store.namespaces import NODE, ORG, IdentityRow
 from ffd.world import World
 
 
 async def join(world: World, store: Store, config: Config, name: str, ledger: Ledger) -> Namespace:
-    """Take part in namespace `name`: its rows exist, and the node's own identities are known in it."""
+    """Take part in namespace `name`: its rows exist, and the node's own identities are known in it.
+
+    Raises Conflict when the node's key is known under another name, or the namespace cannot leave where it was.
+    """
     return await store.write(lambda tx: _join(tx, world, config, name, ledger))
 
 
@@ -19,14 +24,31 @@ def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledg
     now, key = world.now(), ledger.default_key()
     network_name = config.namespaces[name].network_name or name
     number, created = namespaces.ensure(tx, name, network_name, now)
+    if namespaces.place(tx, number, network_name, ledger.name):
+        # For the others it may have been read beyond what this one needs.
+        offsets.forget_cursor(tx, ledger.name)
     org = IdentityRow(
         world.new_id(), org_did(config.org.name), ORG, None, config.org.name, config.org.description or None, now
     )
     org_id = namespaces.register(tx, number, org)
-    namespaces.add_verifier(tx, number, name, org_id, LEDGER_VERIFIER, key, now)
+    _own_key(tx, number, name, org, org_id, key)
     node = IdentityRow(world.new_id(), node_did(config.node.name), NODE, org_id, config.node.name, None, now)
     node_id = namespaces.register(tx, number, node)
     return Namespace(
         number=number, name=name, network_name=network_name, created=created, org_id=org_id, org_name=config.org.name,
         node_id=node_id, node_name=config.node.name, author=org.did, key=key,
     )  # fmt: skip
+
+
+def _own_key(tx: Transaction, namespace: int, name: str, org: IdentityRow, org_id: bytes, key: str) -> None:
+    """The node's key proves its organisation, and nobody else: messages in any other name would be rejected by all."""
+    owner = namespaces.author_of(tx, namespace, LEDGER_VERIFIER, key)
+    if owner is None:
+        namespaces.add_verifier(tx, namespace, name, org_id, LEDGER_VERIFIER, key, org.created)
+        key_known(tx, namespace, key)
+    elif owner[0] != org.did:
+        raise Conflict(
+            "FFD1303",
+            f"the key of this node is known in namespace {name} as that of {owner[0]}, and cannot speak for "
+            f"{org.did}: give org.name its old value, or choose another state directory",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ffd.model.errors import Conflict
 from ffd.model.ids import sha256
 from ffd.store.transaction import Transaction
 
@@ -33,8 +34,29 @@ def ensure(tx: Transaction, name: str, network_name: str, now: int) -> tuple[int
             (number, name, network_name, now),
         )
         return number, now
-    tx.execute("UPDATE namespaces SET network_name = ? WHERE name = ?", (network_name, name))
     return row[0], row[1]
+
+
+def place(tx: Transaction, namespace: int, network_name: str, ledger: str) -> bool:
+    """Record in which network, on which ledger, a namespace takes part; whether it did not before.
+
+    Raises Conflict FFD1304 while messages are under way in the network, or on the ledger, that it would leave.
+    """
+    before = tx.one("SELECT network_name, ledger, name FROM namespaces WHERE id = ?", (namespace,))
+    if before is not None and before[:2] == (network_name, ledger):
+        return False
+    under_way: int = tx.value(
+        "SELECT count(*) FROM message_states WHERE namespace = ? AND confirmed IS NULL AND state = 'ready'",
+        (namespace,),
+    )
+    if before is not None and under_way:
+        raise Conflict(
+            "FFD1304",
+            f"namespace {before[2]} has messages under way ({under_way}) in network {before[0]} on ledger {before[1]}: "
+            f"give it these back until they are confirmed",
+        )
+    tx.execute("UPDATE namespaces SET network_name = ?, ledger = ? WHERE id = ?", (network_name, ledger, namespace))
+    return True
 
 
 def register(tx: Transaction, namespace: int, identity: IdentityRow) -> bytes:

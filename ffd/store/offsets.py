@@ -45,6 +45,11 @@ def move_cursor(tx: Transaction, ledger: str, *, to: str) -> None:
     )
 
 
+def forget_cursor(tx: Transaction, ledger: str) -> None:
+    """Read the ledger from its beginning again: what is recorded here stays, what is not comes now."""
+    tx.execute("DELETE FROM cursors WHERE ledger = ?", (ledger,))
+
+
 def prove_writable(tx: Transaction, now: int) -> None:
     """Write something that nobody reads: the disk takes it, or this raises."""
     move(tx, "watchdog", "alive", to=now)

@@ -140,6 +140,7 @@ CREATE TABLE namespaces (
     id           INTEGER PRIMARY KEY,
     name         TEXT NOT NULL UNIQUE,
     network_name TEXT NOT NULL,
+    ledger       TEXT,               -- where its pins are read; NULL until that was begun
     created      INTEGER NOT NULL
 ) STRICT;
 

@@ -1,5 +1,6 @@
 """What becomes of messages when nodes, apps, ledgers and storages do what they do in life."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,14 +231,15 @@ async def test_an_author_keeps_its_order_through_many_senders_at_once(world: Cas
 
 
 async def test_what_nobody_may_sign_is_rejected_by_everybody_alike(world: Cast, autojump_clock: object) -> None:
-    """Mallory's database says that she is Alice; the others know better."""
+    """Mallory's database says that she is Eve; the others know better."""
     alice, bob, mallory = await world.nodes("alice", "bob", "mallory")
     await mallory.stop()
     forged = "UPDATE identities SET did = 'did:firefly:org/eve', name = 'eve' WHERE did = 'did:firefly:org/mallory'"
     database = inspect(mallory.disk.root / "ffd.db")
     database.execute(forged)
     database.close()
-    await mallory.start()
+    mallory.config = replace(mallory.config, org=replace(mallory.config.org, name="eve"))
+    assert await mallory.start()
     ids = await mallory.send([draft("trust me", topics=["mail"], author="did:firefly:org/eve")])
     (real,) = await alice.broadcast("do not", topic="mail")
     for node in (alice, bob):

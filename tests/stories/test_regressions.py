@@ -1,0 +1,134 @@
+"""What once went wrong, each told as the story in which it did."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import trio
+
+from ffd.daemon.config import NamespaceConfig, OrgConfig
+from ffd.inbound.rewind import key_known
+from ffd.model.errors import Conflict, FfdError
+from ffd.model.namespace import LEDGER_VERIFIER, org_did
+from ffd.store import Transaction, namespaces
+from ffd.store.namespaces import ORG, IdentityRow
+from tests.world import Cast, Node, draft
+
+KEY_FILE = "keys/org.pem"
+
+
+def refusal(node: Node) -> FfdError:
+    """Why a node did not start."""
+    failure = node.failure
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    assert isinstance(failure, FfdError), failure
+    return failure
+
+
+async def test_a_node_whose_key_is_known_under_another_name_says_so(world: Cast, autojump_clock: object) -> None:
+    """Every message that it accepted under the new name would have been rejected by all."""
+    (alice,) = await world.nodes("alice")
+    await alice.broadcast("tea")
+    await alice.heard(1)
+    await alice.stop()
+
+    called = alice.config
+    alice.config = replace(called, org=OrgConfig("alicia"))
+    assert not await alice.start()
+    assert isinstance(refusal(alice), Conflict) and refusal(alice).code == "FFD1303"
+    assert "did:firefly:org/alice, " in str(refusal(alice)) and "did:firefly:org/alicia" in str(refusal(alice))
+
+    alice.config = called
+    assert await alice.start()
+    await alice.broadcast("cake")
+    assert await alice.heard(2) == ["tea", "cake"]
+
+
+async def test_what_waited_for_a_key_goes_on_when_the_node_is_given_that_key(
+    world: Cast, autojump_clock: object
+) -> None:
+    """Two nodes of one organisation, first with a key each, then with one."""
+    world.strangers.update(("alice", "bob"))
+    alice, bob = world.make_node("alice", org=OrgConfig("house")), world.make_node("bob", org=OrgConfig("house"))
+    await alice.start()
+    await bob.start()
+    await bob.broadcast("dinner is ready")
+    (blocked,) = await alice.wait_blocked()
+    assert blocked.cause == "author"
+
+    await alice.stop()
+    shutil.copy(bob.disk.root / KEY_FILE, alice.disk.root / KEY_FILE)
+    await alice.start()
+    assert await alice.heard(1) == ["dinner is ready"]
+
+
+LAB = {"default": NamespaceConfig("default"), "lab": NamespaceConfig("lab")}
+
+
+async def know(node: Node, namespace: str, other: Node) -> None:
+    """Let a node know who the other one is in a namespace."""
+    place, did = node.desk.namespace(namespace), org_did(other.name)
+    key = other.desk.namespace(namespace).key
+    row = IdentityRow(node.desk.world.new_id(), did, ORG, None, other.name, None, place.created)
+
+    def unit(tx: Transaction) -> None:
+        found = namespaces.register(tx, place.number, row)
+        namespaces.add_verifier(tx, place.number, place.name, found, LEDGER_VERIFIER, key, place.created)
+        key_known(tx, place.number, key)
+
+    await node.store.write(unit)
+
+
+async def wait_heard_in(node: Node, namespace: str, count: int) -> None:
+    """Until so many messages are confirmed in a namespace."""
+    number = node.desk.namespace(namespace).number
+    confirmed = "SELECT count(*) FROM events WHERE type = 'message_confirmed' AND namespace = ?"
+    with trio.fail_after(600):
+        while node.rows(confirmed, number) != [(count,)]:  # noqa: ASYNC110 - no bell tells of this
+            await trio.sleep(0.1)
+
+
+async def test_a_namespace_that_is_joined_late_has_its_whole_history(world: Cast, autojump_clock: object) -> None:
+    """The ledger had been read beyond its pins, for the namespaces that the node knew then."""
+    alice, bob = world.make_node("alice"), world.make_node("bob", namespaces=LAB)
+    await alice.start()
+    await bob.start()
+    await bob.desk.acceptors["lab"].broadcast([draft(n, topics=["t"]) for n in range(3)])
+    await wait_heard_in(bob, "lab", 3)
+    await bob.broadcast("for all")
+    assert await alice.heard(1) == ["for all"]
+
+    await alice.stop()
+    alice.config = replace(alice.config, namespaces=LAB)
+    await alice.start()
+    await know(alice, "lab", bob)
+    await wait_heard_in(alice, "lab", 3)
+    await bob.broadcast("for all again")
+    assert await alice.heard(2) == ["for all", "for all again"]
+
+
+async def test_a_namespace_changes_its_network_only_when_nothing_is_under_way(
+    world: Cast, autojump_clock: object
+) -> None:
+    """A batch that was sealed for the one network would have been sent to the other, and confirmed nowhere."""
+    (alice,) = await world.nodes("alice")
+    alice.ledger_faults.away = True
+    await alice.broadcast("tea")
+    await alice.stop()
+
+    before = alice.config
+    alice.config = replace(before, namespaces={"default": NamespaceConfig("elsewhere")})
+    assert not await alice.start()
+    assert refusal(alice).code == "FFD1304" and "(1)" in str(refusal(alice))
+
+    alice.config = before
+    alice.ledger_faults.away = False
+    await alice.start()
+    assert await alice.heard(1) == ["tea"]
+    await alice.stop()
+    alice.config = replace(before, namespaces={"default": NamespaceConfig("elsewhere")})
+    await alice.start()
+    await alice.broadcast("cake")
+    assert await alice.heard(2) == ["tea", "cake"]
