@@ -246,6 +246,7 @@ def _check_whole(config: Config, reading: Reading) -> None:
     for name, namespace in config.namespaces.items():
         _check_known("ledger", namespace.ledger, config.ledgers, ("namespaces", name, "ledger"), reading)
         _check_known("storage", namespace.storage, config.storages, ("namespaces", name, "storage"), reading)
+    _check_networks(config, reading)
     default = config.node.default_namespace
     _check_known("namespace", default, config.namespaces, ("node", "default_namespace"), reading)
     if len(config.socket.path.encode()) > paths.SOCKET_PATH_BYTES_MAX:
@@ -254,6 +255,19 @@ def _check_whole(config: Config, reading: Reading) -> None:
         reading.fault(("limits", "message_bytes_max"), "must not be more than limits.request_bytes_max")
     if config.timeouts.request_s > config.timeouts.request_max_s:
         reading.fault(("timeouts", "request_s"), "must not be more than timeouts.request_max_s")
+
+
+def _check_networks(config: Config, reading: Reading) -> None:
+    """What a ledger says of a network goes into one namespace: a second would wait for its own messages for ever."""
+    taken: dict[tuple[str, str], str] = {}
+    for name, namespace in config.namespaces.items():
+        first = taken.setdefault((namespace.ledger, namespace.network_name), name)
+        if first != name:
+            reading.fault(
+                ("namespaces", name, "network_name"),
+                f"network {namespace.network_name!r} of ledger {namespace.ledger!r} is namespace {first!r} already: "
+                f"a network is read for one namespace",
+            )
 
 
 def _check_name(name: str, at: tuple[str, ...], reading: Reading) -> None:

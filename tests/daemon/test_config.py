@@ -140,6 +140,11 @@ WRONG = {
         "[namespaces.trade]",
         "ffd.toml: node.default_namespace: there is no namespace 'default': name one of trade",
     ),
+    "one network under two names": (
+        '[namespaces.default]\n[namespaces.trade]\nnetwork_name = "default"',
+        "ffd.toml:3: namespaces.trade.network_name: network 'default' of ledger 'local' is namespace 'default' "
+        "already: a network is read for one namespace",
+    ),
     "limits at odds": (
         '[limits]\nmessage_bytes_max = "20Mb"',
         "ffd.toml:2: limits.message_bytes_max: must not be more than limits.request_bytes_max",
