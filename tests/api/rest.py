@@ -73,10 +73,12 @@ async def open_node(tmp_path: Path, *, roles: tuple[str, ...] = (), **settings: 
     world = RealWorld()
     async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
         keeper = Roles(world, parts.store, parts.process)
+        desk = make_desk(parts, keeper)
         async with trio.open_nursery() as nursery:
             for name, work in roles_of(parts).items():
                 nursery.start_soon(keeper.keep, name, work)
-            await nursery.start(serve_doors, parts, make_desk(parts, keeper), listeners)
+            nursery.start_soon(desk.confirmations.run)
+            await nursery.start(serve_doors, parts, desk, listeners)
             yield Node(parts, Path(config.socket.path))
             nursery.cancel_scope.cancel()
 
