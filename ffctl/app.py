@@ -2,14 +2,15 @@
 
 import os
 import sys
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import typer
 
 from ffctl.failure import FAILED, INTERRUPTED, USAGE, Failure
+from ffctl.output import write
 from ffctl.settings import Settings, settings_of
 from ffctl.talk import Talk
-from ffctl.tree import LazyGroup, UsageError, build, complete, examples
+from ffctl.tree import LazyGroup, TyperGroup, UsageError, build, complete, examples
 
 COMPLETE = "_FFCTL_COMPLETE"
 """Set by the completion scripts (`ffctl completion`) to the name of the shell."""
@@ -65,6 +66,7 @@ def main() -> NoReturn:
     """Run one command line and exit."""
     settings = Settings()
     try:
+        _check_streams()
         code = run(sys.argv[1:], settings)
     except Failure as failure:
         Talk(settings).error(str(failure), failure.hint)
@@ -72,9 +74,25 @@ def main() -> NoReturn:
     except RecursionError:
         Talk(settings).error("FFD6012: a value is nested too deeply to be laid out", "print it as it is: -o ndjson")
         code = FAILED
+    except OSError as error:  # a person never gets a traceback for what the system said
+        Talk(settings).error(f"FFD6014: the system refused something: {error}")
+        code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _check_streams() -> None:
+    """See that there are three standard streams, so that no socket takes the number of one."""
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    if sys.stdout is None:
+        os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the end of the process
+    if sys.stdout is None:
+        # Not silence: a tail would acknowledge what nobody has seen.
+        raise Failure(FAILED, "FFD6013", "stdout is closed", "give the data somewhere to go, if only > /dev/null")
 
 
 def run(args: list[str], settings: Settings) -> int:
@@ -85,19 +103,29 @@ def run(args: list[str], settings: Settings) -> int:
     try:
         ended = root.main(args, prog_name="ffctl", standalone_mode=False, obj=settings)
     except UsageError as error:
-        where = error.ctx.command_path if error.ctx else "ffctl"
+        where = error.ctx.command_path if error.ctx else _meant(root, args)
         raise Failure(USAGE, "FFD6001", _sentence(error.format_message()), f"see `{where} --help`") from None
     except typer.Abort:
         return FAILED
     return ended if isinstance(ended, int) else 0
 
 
+def _meant(root: LazyGroup, args: list[str]) -> str:
+    """The command that the words name, for an error that does not know where it stands."""
+    found = "ffctl"
+    command: Any = root
+    for word in args:
+        below = command.commands.get(word) if isinstance(command, TyperGroup) else None
+        if below:
+            found, command = f"{found} {word}", below
+    return found
+
+
 def _complete(root: LazyGroup, args: list[str], settings: Settings) -> int:
     from ffctl.commands.completion import suggestion
 
     shell = os.environ[COMPLETE]
-    for value, words in complete(root, args, settings):
-        sys.stdout.write(suggestion(shell, value, words) + "\n")
+    write("".join(f"{suggestion(shell, value, words)}\n" for value, words in complete(root, args, settings)))
     return 0
 
 

@@ -77,7 +77,7 @@ class Client:
 
     def message(self, id: str, *, data: bool) -> bytes:
         """One message, its data values inside if wanted."""
-        return self._ask("GET", f"{self._base}/messages/{quote(id, safe='')}{'?fetchdata=true' if data else ''}")
+        return self._ask("GET", f"{self._base}/messages/{uuid(id)}{'?fetchdata=true' if data else ''}")
 
     def events(self, query: Query) -> list[bytes]:
         """Events that match."""
@@ -86,7 +86,7 @@ class Client:
     def event(self, id: str, *, references: bool) -> bytes:
         """One event, what it speaks of inside if wanted."""
         query = "?fetchreference=true" if references else ""
-        return self._ask("GET", f"{self._base}/events/{quote(id, safe='')}{query}")
+        return self._ask("GET", f"{self._base}/events/{uuid(id)}{query}")
 
     def batches(self, query: Query) -> list[bytes]:
         """Batches that match."""
@@ -94,7 +94,7 @@ class Client:
 
     def batch(self, id: str) -> bytes:
         """One batch."""
-        return self._ask("GET", f"{self._base}/batches/{quote(id, safe='')}")
+        return self._ask("GET", f"{self._base}/batches/{uuid(id)}")
 
     def pins(self, query: Query) -> list[bytes]:
         """Pins that match."""
@@ -165,7 +165,9 @@ class Client:
         except (http.client.HTTPException, ValueError) as error:
             raise not_ffd(self.path, f"it does not speak HTTP ({type(error).__name__})") from None
         except OSError as error:
-            raise lost(self.path, error) from None
+            failure = lost(self.path, error)
+            failure.hint = failure.hint if method != "GET" else "ask again: nothing was to change"
+            raise failure from None
         finally:
             connection.close()
 
@@ -195,6 +197,17 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = cast(Any, connect(self._path, cast(float, self.timeout)))
+
+
+def uuid(text: str) -> str:
+    """An id as the daemon writes it; `Failure` 2 when it is none, which the daemon would not always say as clearly."""
+    from ffd.model.errors import Invalid
+    from ffd.model.ids import format_uuid, parse_uuid
+
+    try:
+        return format_uuid(parse_uuid(text))
+    except Invalid as wrong:
+        raise Failure(USAGE, wrong.code, wrong.text) from None
 
 
 def envelope(text: str, decoder: "Decoder[T]") -> tuple[T, Callable[[bytes | memoryview], str] | None]:
@@ -300,5 +313,7 @@ _HINTS = {
     "FF10269": "the message's rejectReason says why: ffctl msg list --state rejected -n 1 -o yaml",
     "FF10436": "leave --namespace out for `default`",
     "FF10430": "it was accepted before: nothing is lost",
-    "FF10260": "it is accepted and will be confirmed or rejected: look with `ffctl msg list -n 1`",
+    "FF10193": "change it, and keep its offset, with `ffctl sub create --replace`",
+    "FF10260": "see how far it has come with `ffctl msg show ID`, and what holds it up with `ffctl status`",
+    "FF00166": "it may have been done: look, or send again with an idempotency key",
 }

@@ -1,5 +1,6 @@
 """How a command ends: the exit codes, and the one exception that carries code, text, hint and exit code to `main`."""
 
+import os
 from typing import Final
 
 OK: Final = 0
@@ -45,3 +46,16 @@ class Failure(Exception):
 def usage(text: str, hint: str = "") -> Failure:
     """The command line or its input is wrong."""
     return Failure(USAGE, "FFD6001", text, hint)
+
+
+def bad_input(text: str, hint: str = "") -> Failure:
+    """What was given to send cannot be sent."""
+    return Failure(USAGE, "FFD6007", text, hint)
+
+
+def read_some(fd: int, bytes_max: int, name: str) -> bytes:
+    """Bytes of the input called `name`, none at its end; `Failure` when it cannot be read, as a folder."""
+    try:
+        return os.read(fd, bytes_max)
+    except OSError as error:
+        raise bad_input(f"{name} cannot be read: {error.strerror}") from None

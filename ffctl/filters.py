@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ffctl.failure import usage
-from ffctl.live import FILTER_KEYS
+from ffctl.live import EVENT_TYPES, FILTER_KEYS
+from ffctl.options import known
 from ffctl.plain import lookup, text_of
 
 MESSAGE_EVENTS = ("message_confirmed", "message_rejected")
@@ -75,6 +76,7 @@ def wanted(
     topics: list[str] | None, types: list[str] | None, tag: str | None, author: str | None, regexes: list[str] | None
 ) -> Wanted:
     """The options' values, checked."""
+    types = known("--type", types, EVENT_TYPES)
     return Wanted(tuple(topics or ()), tuple(types or ()), tag, author, tuple(map(_split, regexes or ())))
 
 

@@ -77,7 +77,8 @@ def listen(path: str, start: str, printer: Printer, talk: Talk, limits: Limits, 
             stream.drain(GOODBYE_S)
         except Failure as failure:
             said = f"{failure.text}; {listener.summary()}" if listener.count else failure.text
-            raise Failure(failure.exit_code, failure.code, said, failure.hint) from None
+            hint = listener.way_on() if failure.code == "FFD6004" else failure.hint
+            raise Failure(failure.exit_code, failure.code, said, hint) from None
         finally:
             stream.close()
         if interrupts.asked:
@@ -116,6 +117,16 @@ class Listener:
         took = time.monotonic() - self._began
         where = f", sequence {self._first} to {self._last}" if self.count else ""
         return f"{self.count:,} {'event' if self.count == 1 else 'events'} in {took:.1f} s{where}"
+
+    def way_on(self) -> str:
+        """What to do when the daemon went away."""
+        if self._durable:
+            return "nothing is lost: run it again when ffd is back, and it goes on where it stopped"
+        return (
+            f"run it again when ffd is back, with --from {self._last}"
+            if self.count
+            else "run it again when ffd is back"
+        )
 
     def _take(self, text: str) -> None:
         frame = _frame(text)

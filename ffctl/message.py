@@ -6,12 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ffctl.failure import USAGE, Failure
-
-
-def bad_input(text: str, hint: str = "") -> Failure:
-    """What was given to send cannot be sent."""
-    return Failure(USAGE, "FFD6007", text, hint)
+from ffctl.failure import bad_input
 
 
 class _Object(msgspec.Struct, forbid_unknown_fields=True):

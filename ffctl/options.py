@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from ffctl import live
-from ffctl.failure import usage
+from ffctl.failure import USAGE, Failure, usage
 
 NS = 1_000_000_000
+SHOWN = 7
+"""Of a list of words so many are shown when none of them is near what was written."""
 
 Topics = Annotated[
     list[str] | None,
@@ -100,6 +102,37 @@ def window(since: str | None, until: str | None) -> list[tuple[str, str]]:
     if until is not None:
         query.append(("created", f"[<{moment(until, '--until')}"))
     return query
+
+
+def with_id(field: str, id: str | None) -> list[tuple[str, str]]:
+    """The filter for a field that equals this id; `Failure` 2 when it is none, which would only match nothing."""
+    from ffctl.client import uuid
+
+    return [] if id is None else [(field, f"={uuid(id)}")]
+
+
+def with_hash(field: str, hash: str | None) -> list[tuple[str, str]]:
+    """The filter for a field that equals this hash of 64 hex digits; `Failure` 2 when it is none."""
+    from ffd.model.errors import Invalid
+    from ffd.model.ids import parse_hash
+
+    try:
+        return [] if hash is None else [(field, f"={parse_hash(hash).hex()}")]
+    except Invalid as wrong:
+        raise Failure(USAGE, wrong.code, wrong.text) from None
+
+
+def known(option: str, values: list[str] | None, words: tuple[str, ...]) -> list[str] | None:
+    """The values of an option that takes words of a list; `Failure` 2 for another, which would never match."""
+    for value in values or ():
+        if value not in words:
+            from difflib import get_close_matches
+
+            near = get_close_matches(value, words, 1)
+            more = ", …" if len(words) > SHOWN else ""
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(words[:SHOWN])}{more}"
+            raise usage(f"{option} {value!r} is unknown", hint)
+    return values
 
 
 def exactly(field: str, values: list[str] | str | None) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ffctl.failure import PIPE_CLOSED, usage
+from ffctl.failure import FAILED, PIPE_CLOSED, Failure, usage
 from ffctl.plain import decode, harmless, lookup, text_of, visible, yaml
 from ffctl.settings import Settings
 
@@ -37,14 +37,22 @@ class View:
 
 
 def write(text: str) -> None:
-    """Data to stdout, all of it or `SystemExit` 141 when its reader went away."""
+    """Data to stdout, all of it; `SystemExit` 141 when its reader went away, `Failure` when it takes no more."""
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Python would complain when it flushes at its end: give it something to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(PIPE_CLOSED) from None
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> BaseException:
+    """How to end when stdout took no more."""
+    # Python would complain when it flushes at its end: give it something to flush to.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return SystemExit(PIPE_CLOSED)
+    text = f"stdout cannot be written: {error.strerror}"
+    return Failure(FAILED, "FFD6013", text, "make room, or print elsewhere; what was done until then stands")
 
 
 def show(settings: Settings, row: bytes, view: View) -> None:

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ffctl.client import refused_frame
-from ffctl.failure import BLOCKED, FAILED, INTERRUPTED, TIMED_OUT, USAGE, Failure
+from ffctl.failure import BLOCKED, FAILED, INTERRUPTED, TIMED_OUT, USAGE, Failure, bad_input, read_some
 from ffctl.interrupts import Interrupts
-from ffctl.message import bad_input
 from ffctl.output import Printer
 from ffctl.stream import Stream
 from ffctl.talk import Talk
@@ -78,9 +77,20 @@ class Tally:
 
     def text(self) -> str:
         """`100,000 accepted in 4.2 s (23,800/s)`, and what else there is to say."""
+        if not self.accepted:
+            return ", ".join(["0 accepted", *self._rest()])
         took = max(time.monotonic() - self.began, 1e-9)
         rate = self.accepted / took
-        rest = [
+        shown = round(rate, -2) if rate >= 1000 else round(rate)
+        return ", ".join([f"{self.accepted:,} accepted in {took:.1f} s ({shown:,.0f}/s)", *self._rest()])
+
+    @property
+    def answered(self) -> int:
+        """The lines that the daemon has answered."""
+        return self.accepted + self.already + self.refused
+
+    def _rest(self) -> list[str]:
+        return [
             f"{count:,} {word}"
             for count, word in (
                 (self.already, "accepted before"),
@@ -90,8 +100,6 @@ class Tally:
             )
             if count
         ]
-        shown = round(rate, -2) if rate >= 1000 else round(rate)
-        return ", ".join([f"{self.accepted:,} accepted in {took:.1f} s ({shown:,.0f}/s)", *rest])
 
 
 def too_long(number: int) -> Failure:
@@ -103,8 +111,9 @@ def too_long(number: int) -> Failure:
 class Lines:
     """Lines of a file descriptor, numbered from 1, read without waiting for more than there is."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, name: str = "stdin") -> None:
         self.fd = fd
+        self._name = name
         self.ended = False
         self.number = 0
         self.read = 0
@@ -116,7 +125,7 @@ class Lines:
 
     def more(self) -> list[str]:
         """Whole lines of the next block; the last line need not end with a newline."""
-        block = os.read(self.fd, READ_BYTES)
+        block = read_some(self.fd, READ_BYTES, self._name)
         self.read += len(block)
         self.ended = not block
         whole, newline, rest = (self._rest + block).rpartition(b"\n")
@@ -217,18 +226,23 @@ class Sender:
     def _read(self) -> None:
         number = self._lines.number
         try:
-            for line in self._lines.more():
-                number += 1
-                message = self._message_of(line, number)
-                if message is not None and len(message) > MESSAGE_BYTES_MAX:
-                    raise too_long(number)
-                if message is not None:
-                    self._waiting.append((number, message))
-            self._problem = self._lines.problem
+            lines = self._lines.more()
         except Failure as failure:
-            if f"line {number}" not in failure.text and not failure.text.startswith("line "):
-                failure = Failure(failure.exit_code, failure.code, f"line {number}: {failure.text}", failure.hint)
             self._problem = failure
+            return
+        for line in lines:
+            number += 1
+            try:
+                message = self._message_of(line, number)
+            except Failure as failure:
+                self._problem = Failure(failure.exit_code, failure.code, f"line {number}: {failure.text}", failure.hint)
+                return
+            if message is not None and len(message) > MESSAGE_BYTES_MAX:
+                self._problem = too_long(number)
+                return
+            if message is not None:
+                self._waiting.append((number, message))
+        self._problem = self._lines.problem
 
     def _send(self) -> None:
         while self._waiting and len(self._flying) < FRAMES_IN_FLIGHT and not self._stream.full:
@@ -269,7 +283,8 @@ class Sender:
             self._waiting.clear()
             refused = refused_frame(frame.error)
             where = f"{_span(numbers)}: " if numbers else ""
-            self._problem = Failure(refused.exit_code, refused.code, f"{where}{refused.text}", refused.hint)
+            if not self._problem:  # those behind it are refused for the same reason
+                self._problem = Failure(refused.exit_code, refused.code, f"{where}{refused.text}", refused.hint)
 
     def _accept(self, numbers: list[int], results: list[_Result]) -> None:
         rows = []
@@ -336,7 +351,8 @@ class Sender:
         self._drawn = now
         bar = ""
         if self._lines.size:
-            part = min(1.0, self._lines.read / self._lines.size)
+            # The share of the file that was read, and of that the share that was answered: much is read ahead.
+            part = min(1.0, self._lines.read / self._lines.size * self.tally.answered / max(1, self._lines.number))
             bar = f"[{'#' * round(part * 20):<20}] {part:4.0%} "
         self._talk.progress(bar + self.tally.text())
 

@@ -147,10 +147,15 @@ class Stream:
         end = time.monotonic() + HANDSHAKE_S
         refused: tuple[int, list[bytes]] | None = None
         while True:
+            wanted = [self._sock.fileno(), self._interrupts.fileno()]
+            ready, _, _ = select.select(wanted, [], [], max(0.0, end - time.monotonic()))
+            if self._interrupts.fileno() in ready:
+                raise KeyboardInterrupt
+            if not ready:
+                hint = "the daemon is there and does not move: see its log"
+                raise Failure(TIMED_OUT, "FFD6005", f"no answer from {self._path} in {HANDSHAKE_S:g} s", hint)
             try:
                 data = self._sock.recv(RECEIVE_BYTES)
-            except TimeoutError:
-                raise Failure(TIMED_OUT, "FFD6005", f"no answer from {self._path} in {HANDSHAKE_S:g} s") from None
             except OSError as error:
                 raise lost(self._path, error) from None
             try:

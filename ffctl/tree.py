@@ -93,10 +93,21 @@ def _furnish(command: Command) -> None:
     command.params = [*command.params, *common_options()]
     context = command.context_class(command, **command.context_settings)
     for param in command.get_params(context):  # with --help, which is made here
+        if "--help" in param.opts:
+            param.callback = _print_help
         _cheapen(param)
     if isinstance(command, TyperGroup):
         for below in command.commands.values():
             _furnish(below)
+
+
+def _print_help(ctx: Context, param: Parameter, value: bool) -> None:
+    """Print the help as data is printed, so that a full disk or a closed pipe is told as everywhere."""
+    from ffctl.output import write
+
+    if value and not ctx.resilient_parsing:
+        write(ctx.get_help() + "\n")
+        ctx.exit()
 
 
 def _keep(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:

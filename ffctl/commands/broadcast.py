@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ffctl import live
-from ffctl.failure import USAGE, Failure, usage
+from ffctl.failure import USAGE, Failure, bad_input, read_some, usage
 from ffctl.options import Timeout, seconds
 from ffctl.output import Printer, show
 from ffctl.plain import decode, lookup
@@ -83,6 +83,8 @@ def broadcast(
     from ffctl.message import Envelope
 
     settings = settings_of(ctx)
+    if key == "":  # most likely a variable that was not set: sending would lose what it is for
+        raise usage("--idempotency-key is empty", "give a key of 1 to 256 characters, or leave it out")
     envelope = Envelope(tuple(topic or ()), tag, cid, key)
     timeout_s = seconds(timeout, "--timeout")
     if lines or ndjson:
@@ -100,7 +102,7 @@ def broadcast(
 
 
 def _empty() -> Failure:
-    return Failure(USAGE, "FFD6007", "the message is empty", "to send an empty text: --json '\"\"'")
+    return bad_input("the message is empty", "to send an empty text: --json '\"\"'")
 
 
 def _content(text: str | None) -> str:
@@ -110,7 +112,7 @@ def _content(text: str | None) -> str:
         return text
     fd = _open(text)
     raw = bytearray()
-    while block := os.read(fd, 1 << 20):
+    while block := read_some(fd, 1 << 20, _name(text)):
         raw += block
         if len(raw) > READ_BYTES_MAX:
             raise _too_large(f"more than {READ_BYTES_MAX >> 20} MiB")
@@ -118,17 +120,19 @@ def _content(text: str | None) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         text = f"{_name(text)} is not UTF-8: byte 0x{raw[error.start]:02x} at {error.start}"
-        raise Failure(USAGE, "FFD6007", text, "JSON carries only text: encode it first, as with base64") from None
+        raise bad_input(text, "JSON carries only text: encode it first, as with base64") from None
 
 
 def _open(text: str | None) -> int:
     if text is None or text == "-":
+        if sys.stdin is None:
+            raise bad_input("stdin is closed", "give it something to read, or name a file: @FILE")
         return sys.stdin.fileno()
     try:
         return os.open(text[1:], os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         hint = "a text that begins with @ names a file; send such a text through - instead"
-        raise Failure(USAGE, "FFD6007", f"{text[1:]}: {error.strerror}", hint) from None
+        raise bad_input(f"{text[1:]}: {error.strerror}", hint) from None
 
 
 def _name(text: str | None) -> str:
@@ -170,7 +174,7 @@ def _stream(
 
     printer = Printer(settings, SENT) if settings.output or settings.format else None
     talk = Talk(settings)
-    lines = Lines(_open(text))
+    lines = Lines(_open(text), _name(text))
     start = _watch(start_frame, settings.namespace, place_of_last(client, 0, None, 1)) if confirm else None
 
     def sender(stream: Stream) -> Sender:

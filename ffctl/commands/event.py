@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from ffctl import live
 from ffctl.listing import Collection, show_list
-from ffctl.options import Follow, Last, Since, Topics, Types, Until, exactly, window
+from ffctl.options import Follow, Last, Since, Topics, Types, Until, exactly, known, window, with_id
 from ffctl.output import show
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
@@ -48,8 +49,8 @@ def list_events(
     """List the events of the log, the newest last."""
     query = [
         *exactly("topic", topic),
-        *exactly("type", type),
-        *exactly("reference", reference),
+        *exactly("type", known("--type", type, live.EVENT_TYPES)),
+        *with_id("reference", reference),
         *window(since, until),
         *([("sequence", f"[>{after}")] if after is not None else []),
         *([("fetchreferences", "true")] if references else []),

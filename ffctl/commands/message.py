@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ffctl.listing import Collection, show_list
-from ffctl.options import Author, Follow, Last, Since, Tag, Topics, Until, exactly, window
+from ffctl.options import Author, Follow, Last, Since, Tag, Topics, Until, exactly, known, window, with_id
 from ffctl.output import show
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
@@ -58,8 +58,8 @@ def list_messages(
         *_with_topics(topic),
         *exactly("tag", tag),
         *exactly("author", author),
-        *exactly("state", state),
-        *exactly("cid", cid),
+        *exactly("state", known("--state", state, STATES)),
+        *with_id("cid", cid),
         *window(since, until),
         *([("fetchdata", "true")] if data else []),
     ]

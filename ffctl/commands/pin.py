@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ffctl.listing import Collection, show_list
-from ffctl.options import Follow, Last, Since, Until, exactly, window
+from ffctl.options import Follow, Last, Since, Until, exactly, window, with_hash, with_id
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
 from ffctl.views import PIN
@@ -35,8 +35,8 @@ def list_pins(
     """List pins in the ledger's order, the newest last."""
     state = None if dispatched is None else str(dispatched).lower()
     query = [
-        *exactly("batch", batch),
-        *exactly("hash", hash),
+        *with_id("batch", batch),
+        *with_hash("hash", hash),
         *exactly("dispatched", state),
         *window(since, until),
     ]

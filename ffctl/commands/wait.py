@@ -8,6 +8,7 @@ import typer
 from ffctl.failure import BLOCKED, TIMED_OUT, UNREACHABLE, Failure
 from ffctl.options import Timeout, seconds
 from ffctl.output import show
+from ffctl.plain import decode
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
 from ffctl.views import READY
@@ -37,8 +38,8 @@ def wait_ready(ctx: typer.Context, timeout: Timeout = "30s") -> None:
             show(settings, said, READY)
             return
         if time.monotonic() >= end:
-            text = f"the node behind {settings.path} is not ready after {limit:g} s: {said.decode('utf-8', 'replace')}"
-            raise Failure(TIMED_OUT, "FFD6005", text, "see `ffctl status`, and the daemon's log")
+            hint = "start one with `ffd`, or see `ffctl status` and the daemon's log"
+            raise Failure(TIMED_OUT, "FFD6005", f"not ready after {limit:g} s: {_reason(said)}", hint)
         time.sleep(min(PAUSE_S, max(0.0, end - time.monotonic())))
 
 
@@ -48,4 +49,13 @@ def _look(client: "Client") -> tuple[bool, bytes]:
     except Failure as failure:
         if failure.exit_code not in (UNREACHABLE, TIMED_OUT, BLOCKED) or failure.code == "FFD6003":
             raise
-        return False, str(failure).encode()
+        return False, failure.text.encode()
+
+
+def _reason(said: bytes) -> str:
+    """Why not, from the daemon's answer or the failure to get one."""
+    try:
+        reasons = decode(said)["reasons"]
+    except (ValueError, KeyError, TypeError):
+        return said.decode("utf-8", "replace")
+    return "; ".join(map(str, reasons))

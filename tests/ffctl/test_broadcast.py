@@ -3,9 +3,16 @@
 import json
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from ffctl.failure import Failure
+from ffctl.interrupts import Interrupts
+from ffctl.sending import Lines, Sender
+from ffctl.settings import Settings
+from ffctl.stream import Stream
+from ffctl.talk import Talk
 from tests.ffctl.conftest import COMMAND, Ffctl, environment
 from tests.ffctl.standin import Node, uid
 
@@ -85,6 +92,38 @@ def test_a_line_the_daemon_refuses_does_not_stop_the_others(node: Node, ffctl: F
     assert done.code == 1 and "line 2: FF00140: " in done.err and "2 accepted" in done.err and "1 refused" in done.err
     assert heard(node) == ["a", "c"]
     assert [json.loads(line)["state"] for line in done.lines] == ["accepted", "refused", "accepted"]
+
+
+def test_frames_that_are_refused_whole_name_the_first_of_their_lines(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text("x\n" * 120)
+    with Interrupts() as interrupts, lines.open() as opened:
+        sender = Sender(
+            Refusing(), Lines(opened.fileno()), lambda line, number: "{}", "default", None, Talk(Settings(quiet=True)),
+            confirm=False, timeout_s=10,
+        )  # fmt: skip
+        with pytest.raises(Failure, match="FFD3002.*lines 1 to 50: the disk is full"):
+            sender.run(interrupts)
+    assert sender.tally.text() == "0 accepted, 100 refused"  # and 20 were not even sent
+
+
+class Refusing(Stream):
+    """A daemon that takes nothing, and says so late: all frames are on their way by then."""
+
+    def __init__(self) -> None:
+        self._sent: list[str] = []
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    def send(self, frame: str) -> None:
+        self._sent.append(json.loads(frame)["id"])
+
+    def wait(self, timeout_s: float | None, *, also: int | None = None) -> tuple[list[str], bool]:
+        said = [json.dumps({"type": "error", "id": id, "error": "FFD3002: the disk is full"}) for id in self._sent]
+        self._sent.clear()
+        return said, also is not None
 
 
 def test_confirm_waits_for_every_line(node: Node, ffctl: Ffctl) -> None:

@@ -2,13 +2,16 @@
 
 import os
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
+from ffctl import live
 from ffctl.failure import EXIT_CODES
-from tests.ffctl.conftest import Ffctl
+from ffd.model.event import EVENT_TYPES
+from tests.ffctl.conftest import COMMAND, ROOT, Ffctl, environment
 from tests.ffctl.standin import Node, uid
 
 
@@ -43,6 +46,13 @@ USAGE = {
     "a text and --lines": ["broadcast", "--lines", "text"],
     "an empty namespace": ["--namespace", "", "status"],
     "an unknown shell": ["completion", "tcsh"],
+    "an empty idempotency key": ["broadcast", "--idempotency-key", "", "x"],
+    "a folder": ["broadcast", "@/"],
+    "a folder of lines": ["broadcast", "--lines", "@/"],
+    "an unknown type": ["tail", "--type", "message_confirmd"],
+    "an unknown type of a subscription": ["sub", "create", "x", "--type", "nonsense"],
+    "an unknown type of a list": ["event", "list", "--type", "nonsense"],
+    "an unknown state": ["msg", "list", "--state", "confirmd"],
 }  # fmt: skip
 
 
@@ -53,6 +63,64 @@ def test_a_mistake_on_the_command_line_is_2_and_asks_nothing(words: list[str], n
     assert done.code == 2 and first.startswith("ffctl: FFD600") and done.out == ""
     assert all(line.startswith("hint: ") for line in hints)
     assert node.rows["messages"] == [] and node.starts == []
+
+
+IDS = {
+    "a message": ["msg", "show", "../status"],
+    "an event": ["event", "show", ""],
+    "a batch": ["batch", "show", "\x1b[31m"],
+    "answers": ["msg", "list", "--cid", "1"],
+    "events of": ["event", "list", "--reference", "1"],
+    "pins of": ["pin", "list", "--batch", "1"],
+    "a context": ["pin", "list", "--hash", "12"],
+}
+
+
+@pytest.mark.parametrize("words", IDS.values(), ids=IDS)
+def test_what_is_no_id_is_2_and_not_an_empty_answer(words: list[str], node: Node, ffctl: Ffctl) -> None:
+    done = ffctl(*words)
+    assert done.code == 2 and done.out == "" and done.err.startswith("ffctl: FF001") and "\x1b" not in done.err
+
+
+def test_a_word_that_was_mistyped_is_recognised(node: Node, ffctl: Ffctl) -> None:
+    assert "did you mean message_confirmed?" in ffctl("tail", "--type", "message_confirmd").err
+    assert "there are staged, ready" in ffctl("msg", "list", "--state", "zzz").err
+
+
+def test_every_type_of_event_is_known_here() -> None:
+    assert set(live.EVENT_TYPES) == set(EVENT_TYPES)
+
+
+def test_the_hint_names_the_command_that_was_meant(ffctl: Ffctl) -> None:
+    assert "see `ffctl tail --help`" in ffctl("tail", "--from").err
+    assert "see `ffctl sub create --help`" in ffctl("sub", "create", "--from").err
+
+
+def in_shell(line: str, place: Path) -> "subprocess.CompletedProcess[str]":
+    """A line of the shell in which `ffctl` is ours."""
+    script = f'ffctl() {{ {" ".join(COMMAND)} "$@"; }}; {line}'
+    return subprocess.run(
+        ["/bin/sh", "-c", script], capture_output=True, text=True, cwd=ROOT, env=environment(place / "ffd.sock"),
+        timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["--help", "msg list", "broadcast x", "tail --from oldest --count 1"])
+def test_a_stdout_that_takes_nothing_is_1_and_told_in_a_line(words: str, node: Node, place: Path) -> None:
+    node.broadcast({"data": [{"value": 1}]})
+    for where, said in ((">/dev/full", "No space left on device"), (">&-", "stdout is closed")):
+        done = in_shell(f"ffctl {words} {where}", place)
+        first, second = done.stderr.splitlines()
+        assert done.returncode == 1 and first.startswith("ffctl: FFD6013: ") and said in first
+        assert second.startswith("hint: ") and node.acks == []
+
+
+def test_a_closed_stdin_is_2_and_a_closed_stderr_disturbs_nothing(node: Node, place: Path) -> None:
+    for words in ("broadcast -", "broadcast --lines"):
+        closed = in_shell(f"ffctl {words} <&-", place)
+        assert closed.returncode == 2 and closed.stderr.startswith("ffctl: FFD6007: stdin is closed\n")
+    silent = in_shell("echo a | ffctl broadcast --lines -o id 2>&-", place)
+    assert (silent.returncode, silent.stdout.strip()) == (0, uid(1))
 
 
 def test_what_is_not_there_is_3(node: Node, ffctl: Ffctl) -> None:
@@ -133,11 +201,12 @@ def test_a_socket_of_another_user_is_5(node: Node, ffctl: Ffctl) -> None:
 def test_a_daemon_that_does_not_get_ready_is_6(node: Node, ffctl: Ffctl) -> None:
     node.ready = False
     done = ffctl("wait", "ready", "--timeout", "300ms")
-    assert done.code == 6 and "starting" in done.err
+    assert done.code == 6 and "not ready after 0.3 s: " in done.err and "starting" in done.err and "{" not in done.err
 
 
 def test_a_daemon_that_is_not_there_in_time_is_6(place: Path, ffctl: Ffctl) -> None:
-    assert ffctl("wait", "ready", "--timeout", "0").code == 6
+    done = ffctl("wait", "ready", "--timeout", "0")
+    assert done.code == 6 and "not ready after 0 s: no ffd is running" in done.err
 
 
 def test_a_rejected_message_is_7(node: Node, ffctl: Ffctl) -> None:

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +145,28 @@ def test_a_daemon_that_goes_away_is_5_and_says_what_came(node: Node, ffctl: Ffct
     done = ffctl("tail", "--from", "oldest", "--format", "{value}")
     assert done.code == 5 and "was lost" in done.err and "20 events" in done.err
     assert [int(line) for line in done.lines] == list(range(20))
+    assert done.err.endswith("hint: run it again when ffd is back, with --from 19\n")
+
+
+def test_a_durable_reader_is_told_that_it_can_go_on(node: Node, ffctl: Ffctl) -> None:
+    spoken(node, 3)
+    node.hang_up_after_frames = 1
+    done = ffctl("tail", "worker", "--create", "--from", "oldest")
+    assert done.code == 5 and "goes on where it stopped" in done.err and "idempotency" not in done.err
+
+
+def test_ctrl_c_ends_a_tail_that_waits_for_a_daemon_that_hangs(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(place / "ffd.sock"))
+        door.listen()
+        with subprocess.Popen(
+            [*COMMAND, "tail", "--from", "oldest"], env=environment(place / "ffd.sock"), stderr=subprocess.PIPE
+        ) as tail:
+            guest, _ = door.accept()
+            assert guest.recv(4)  # it shakes hands, and nobody answers
+            tail.send_signal(signal.SIGINT)
+            assert tail.wait(5) == 130
+            guest.close()
 
 
 def test_a_stalled_stdout_stalls_the_acks(node: Node) -> None:
