@@ -27,7 +27,7 @@ def batch_json(row: BatchRow, namespace: str) -> str:
     author = f',"author":{json_string(row.author)}' if row.author else ""
     key = f',"key":{json_string(row.key)}' if row.key else ""
     return (
-        f'{{"id":"{format_uuid(row.id)}","type":"{row.type}","namespace":{json_string(namespace)}{node}{group}'
+        f'{{"id":"{format_uuid(row.id)}","type":{json_string(row.type)},"namespace":{json_string(namespace)}{node}{group}'
         f',"created":{time_json(row.created or None)}{author}{key},"hash":"{row.hash.hex()}","manifest":{row.manifest}'
         f',"tx":{{"type":"{row.tx_type}","id":"{format_uuid(row.tx)}"}},"confirmed":{time_json(row.confirmed)}}}'
     )

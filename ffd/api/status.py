@@ -123,11 +123,14 @@ def _blocked(each: Blocked) -> Facts:
 
 
 def _subscriptions(tx: Transaction, desk: Desk) -> Sequence[Facts]:
-    """Every durable subscription of the node; `active` says that this process delivers it."""
+    """Every durable subscription of the node's namespaces; `active` says that this process delivers it."""
     served = {each.subscription.id: each.statistics.in_flight for each in desk.subscriptions.served()}
     newest: dict[int, int] = {}
     found: list[Facts] = []
+    configured = {namespace.number for namespace in desk.namespaces.values()}
     for row in subscriptions.every(tx):
+        if row.namespace not in configured:
+            continue
         if row.namespace not in newest:
             newest[row.namespace] = events.last_sequence(tx, row.namespace)
         subscription = desk.subscriptions.read(row)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import trio
 
+from ffd.inbound.arrivals import Arrivals
 from ffd.store import Transaction
 from tests.api.rest import JSON, Node, open_node
+from tests.inbound.member import pack, sealed
 
 SEND = "messages/broadcast"
 
@@ -293,3 +295,13 @@ BAD_QUERIES = {
 async def test_a_bad_filter_is_refused(node: Node, query: str, code: str) -> None:
     answer = await node.ask("GET", f"messages?{query}")
     assert (answer.status, answer.code) == (400, code)
+
+
+async def test_a_batch_of_a_type_that_nobody_knows_is_shown_as_it_came(node: Node) -> None:
+    """Its author writes it: no word of it may become a part of our JSON."""
+    member = node.parts.members["default"]
+    odd = pack("odd", [sealed("message", ["t"], author="eve")], type='x","hash":"forged')
+    arrivals = Arrivals(node.parts.world, member.namespace, member.storage.name)
+    assert await node.parts.store.write(lambda tx: arrivals.record_payload(tx, odd.payload, odd.id, odd.hash))
+    (shown,) = await node.get("batches")
+    assert (shown["type"], shown["hash"]) == ('x","hash":"forged', odd.hash.hex())

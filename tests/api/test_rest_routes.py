@@ -146,6 +146,20 @@ async def test_the_status_is_fireflys_with_ours_beside_it(node: Node) -> None:
     assert ours["limits"]["messageBytes"] == 800 * 1024
 
 
+async def test_the_status_stands_it_that_a_namespace_with_subscriptions_is_not_configured_any_more(
+    tmp_path: Path,
+) -> None:
+    async with open_node(
+        tmp_path, FFD_NAMESPACES__BLUE__LEDGER="local", FFD_NAMESPACES__DEFAULT__LEDGER="local"
+    ) as node:
+        for path in ("subscriptions", "namespaces/blue/subscriptions"):
+            assert (await node.send("POST", path, {"name": "app"})).status == 201
+        assert len((await node.get("status"))["ffd"]["subscriptions"]) == 2
+    async with open_node(tmp_path) as node:
+        (left,) = (await node.get("status"))["ffd"]["subscriptions"]
+        assert left["namespace"] == "default"
+
+
 async def test_a_backlog_is_counted(tmp_path: Path) -> None:
     async with open_node(tmp_path, roles=("sequencer",)) as node:
         for value in range(3):

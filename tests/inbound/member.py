@@ -191,14 +191,14 @@ def sealed(
     return seal(header_, [item.ref]), item
 
 
-def pack(name: str, messages: Sequence[tuple[Sealed, Data]]) -> Parcel:
+def pack(name: str, messages: Sequence[tuple[Sealed, Data]], *, type: str = "broadcast") -> Parcel:
     """A batch of messages of one author."""
     first = messages[0][0].header
     id, tx = format_uuid(uid(name)), format_uuid(uid(f"tx of {name}"))
     listed = [(each.header.id, each.hash.hex(), len(each.header.topics)) for each, _ in messages]
     hash = sha256(manifest_json(id, "batch_pin", tx, listed, [item.ref for _, item in messages]).encode())
     head = BatchHead(
-        id, "broadcast", NETWORK, None, None, EPOCH_NS, first.author, first.key, hash, "batch_pin", tx
+        id, type, NETWORK, None, None, EPOCH_NS, first.author, first.key, hash, "batch_pin", tx
     )  # fmt: skip
     content = batch_json(
         head,
