@@ -6,7 +6,7 @@ Each download is an operation row, so a restart goes on with it, and its latest 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -26,7 +26,8 @@ from ffd.store.operations import DOWNLOAD_BATCH, PENDING, OperationRow
 log = logging.getLogger(__name__)
 
 FETCHES_AT_ONCE = 10
-DOWNLOADS_MAX = 1_000  # open downloads that are tried; the newer ones wait for one of them to end
+DOWNLOADS_MAX = 1_000  # open downloads that are tried at one time
+TURN_S = 20.0  # how long one may fail before it gives its place to one that has none
 OWN_BYTES_MAX = (64 << 20) + PAYLOAD_SLACK_BYTES  # what a batch of this node may have at the most, however configured
 POLL_S = 1.0
 BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
@@ -76,30 +77,40 @@ class Downloads:
         self._leadership = leadership
         self._republish = republish
         self._under_way: set[bytes] = set()
+        self._last = 0
+        self._crowded = False
         self._slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
 
     async def run(self) -> NoReturn:
         """Try every open download, a few at a time, until cancelled."""
         bell = self._store.bell("downloads")
-        number = self._fetcher.arrivals.namespace.number
         async with trio.open_nursery() as nursery:
             while True:
                 ticket = bell.ticket()
-                rows = self._store.peek(
-                    lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, limit=DOWNLOADS_MAX)
-                )
-                for row in rows:
-                    if row.id not in self._under_way:
-                        self._under_way.add(row.id)
-                        nursery.start_soon(self._download, row)
+                for sequence, row in self._next():
+                    self._last = sequence
+                    self._under_way.add(row.id)
+                    nursery.start_soon(self._download, row)
                 await wait_rung(ticket, at_most_s=POLL_S)
 
+    def _next(self) -> list[tuple[int, OperationRow]]:
+        """The open downloads that get a place now, by turns: what never comes must not keep the others waiting."""
+        number = self._fetcher.arrivals.namespace.number
+        rows = self._store.peek(
+            lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, after=self._last, limit=DOWNLOADS_MAX + 1)
+        )
+        waiting = [(sequence, row) for sequence, row in rows if row.id not in self._under_way]
+        free = DOWNLOADS_MAX - len(self._under_way)
+        self._crowded = len(waiting) > free
+        return waiting[:free]
+
     async def _download(self, row: OperationRow) -> None:
-        """Try until it works. One that cannot be had sleeps between its tries, and keeps no slot meanwhile."""
+        """Try until it works, or until others want the place. Between its tries it keeps no slot."""
         reference: str = msgspec.json.decode(row.input or "{}").get("payloadRef", "")
         number = self._fetcher.arrivals.namespace.number
-        batch, batch_hash = self._store.peek(lambda tx: pins.pinned_by(tx, number, row.tx, reference))
-        failures, told = 0, ""
+        named = self._store.peek(lambda tx: pins.pinned_by(tx, number, row.tx, reference))
+        batch, batch_hash = next((each for each in named if self._fetcher.is_own(*each)), named[0])
+        failures, told, began = 0, row.error or "", trio.current_time()
         while isinstance(payload := await self._try(batch, batch_hash, reference), FfdError):
             failures += 1
             if str(payload) != told:
@@ -108,7 +119,10 @@ class Downloads:
                 await self._note(row, told)
             await self._mend(batch, batch_hash, payload)
             await trio.sleep(BACKOFF.delay_s(failures))
-        await self._store.write(partial(self._record, row=row, payload=payload, batch=batch, batch_hash=batch_hash))
+            if self._crowded and trio.current_time() - began > TURN_S:
+                break
+        else:
+            await self._store.write(partial(self._record, row=row, payload=payload, named=named))
         self._under_way.discard(row.id)
 
     async def _try(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | FfdError:
@@ -132,12 +146,12 @@ class Downloads:
         await self._store.write(lambda tx: operations.settle(tx, row.id, PENDING, now, error=error))
 
     def _record(
-        self, tx: Transaction, row: OperationRow, payload: ReadPayload, batch: bytes, batch_hash: bytes
+        self, tx: Transaction, row: OperationRow, payload: ReadPayload, named: Sequence[tuple[bytes, bytes]]
     ) -> None:
         self._leadership.check(tx)
         arrivals = self._fetcher.arrivals
-        taken = arrivals.record_payload(tx, payload, batch, batch_hash)
+        taken = [batch for batch, hash in named if arrivals.record_payload(tx, payload, batch, hash)]
         refusal = None if payload.refusal is None else str(payload.refusal)
         if not taken and refusal is None:
             refusal = "FFD4201: what the reference leads to is not the batch that was pinned: its author must explain"
-        arrivals.settle_download(tx, row.id, taken, batch, refusal)
+        arrivals.settle_download(tx, row.id, bool(taken), (taken or [named[0][0]])[0], refusal)

@@ -61,15 +61,21 @@ def of_tx(tx: Transaction, transaction: bytes) -> list[OperationRow]:
     return [OperationRow(*row) for row in rows]
 
 
-def unfinished(tx: Transaction, namespace: int, type: str, *, limit: int) -> list[OperationRow]:
-    """Operations of a type that are neither done nor given up, oldest first."""
-    rows = tx.execute(
-        f"""
-        SELECT {COLUMNS} FROM operations
-         WHERE type = ? AND status IN ('Initialized', 'Pending') AND namespace = ? ORDER BY sequence LIMIT ?""",
-        (type, namespace, limit),
+def unfinished(tx: Transaction, namespace: int, type: str, *, after: int, limit: int) -> list[tuple[int, OperationRow]]:
+    """Operations of a type that are neither done nor given up, each with its sequence, in their order.
+
+    Those past `after` come first, then the others from the oldest on: so each has its turn.
+    """
+    unfinished = f"""
+        SELECT sequence, {COLUMNS} FROM operations
+         WHERE type = ? AND status IN ('Initialized', 'Pending') AND namespace = ?"""
+    newer = list(
+        tx.execute(f"{unfinished} AND sequence > ? ORDER BY sequence LIMIT ?", (type, namespace, after, limit))
     )
-    return [OperationRow(*row) for row in rows]
+    older = tx.execute(
+        f"{unfinished} AND sequence <= ? ORDER BY sequence LIMIT ?", (type, namespace, after, limit - len(newer))
+    )
+    return [(row[0], OperationRow(*row[1:])) for row in (*newer, *older)]
 
 
 def ensure_transaction(

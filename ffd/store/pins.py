@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ffd.model.errors import NotFound
 from ffd.store.transaction import Transaction
 
 
@@ -60,6 +59,7 @@ class WaitingPin(msgspec.Struct, frozen=True):
 
 
 SEQUENCE_MAX = 2**63 - 1
+NAMED_MAX = 20
 PIN = """
     SELECT p.sequence, p.hash, p.position, p.masked, e.signer, e.tx, e.batch, e.batch_hash, e.sequence
       FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent"""
@@ -91,17 +91,18 @@ def record(tx: Transaction, namespace: int, events: Sequence[PinnedBatch], now: 
     return new
 
 
-def pinned_by(tx: Transaction, namespace: int, transaction: bytes, payload_ref: str) -> tuple[bytes, bytes]:
-    """The batch and the batch hash that a ledger event of this transaction pins behind this reference."""
-    row = tx.one(
+def pinned_by(tx: Transaction, namespace: int, transaction: bytes, payload_ref: str) -> list[tuple[bytes, bytes]]:
+    """The batches, with their pinned hashes, that ledger events of this transaction name behind this reference.
+
+    One, unless a member names what belongs to another's pin; then the first few.
+    """
+    rows = tx.execute(
         """
         SELECT batch, batch_hash FROM blockchainevents
-         WHERE namespace = ? AND tx = ? AND payload_ref = ? ORDER BY sequence LIMIT 1""",
-        (namespace, transaction, payload_ref),
+         WHERE namespace = ? AND tx = ? AND payload_ref = ? ORDER BY sequence LIMIT ?""",
+        (namespace, transaction, payload_ref, NAMED_MAX),
     )
-    if row is None:
-        raise NotFound("FFD3031", f"no ledger event of transaction {transaction.hex()} names {payload_ref[:80]}")
-    return row[0], row[1]
+    return list(dict.fromkeys((row[0], row[1]) for row in rows))
 
 
 def _seen(tx: Transaction, namespace: int, event: PinnedBatch) -> bool:

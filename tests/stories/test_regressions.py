@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.daemon.config import NamespaceConfig, OrgConfig
+from ffd.inbound import download
 from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict, FfdError
 from ffd.model.namespace import LEDGER_VERIFIER, org_did
+from ffd.plugins.ledger.signing import body_text, sign
+from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin
 from ffd.store import Transaction, namespaces
 from ffd.store.namespaces import ORG, IdentityRow
 from tests.world import Cast, Node, draft
@@ -132,3 +137,53 @@ async def test_a_namespace_changes_its_network_only_when_nothing_is_under_way(
     await alice.start()
     await alice.broadcast("cake")
     assert await alice.heard(2) == ["tea", "cake"]
+
+
+def pin_by_hand(world: Cast, pin: BatchPin) -> None:
+    """A member writes to the ledger what it likes."""
+    body = body_text(pin)
+    world.chain.append(
+        *sign(Ed25519PrivateKey.from_private_bytes(bytes(32)), body), body, pin.payload_ref + pin.batch.hex()
+    )
+
+
+def forged(reference: str, *, tx: bytes = bytes(16), number: int = 1) -> BatchPin:
+    """A pin of a batch that nobody has."""
+    return BatchPin("default", BATCH_PIN_ACTION, tx, bytes([number]) * 16, bytes(32), reference, [bytes([number]) * 32])
+
+
+async def test_a_payload_is_taken_though_another_pin_names_its_transaction_and_its_place(
+    world: Cast, autojump_clock: object
+) -> None:
+    """The pin that came first was believed to be the one that the payload was fetched for."""
+    alice, bob = await world.nodes("alice", "bob")
+    alice.ledger_faults.away = bob.storage_faults.hide_all = True
+    await alice.broadcast("tea")
+    with trio.fail_after(600):
+        while not world.shelf.content:  # noqa: ASYNC110 - no bell tells of this
+            await trio.sleep(0.1)
+    ((tx,),) = alice.rows("SELECT tx FROM batches")
+    (reference,) = world.shelf.content
+    pin_by_hand(world, forged(reference, tx=tx))
+    alice.ledger_faults.away = False
+    await bob.wait_blocked(2)
+    bob.storage_faults.hide_all = False
+    assert await bob.heard(1) == ["tea"]
+
+
+async def test_payloads_that_never_come_do_not_keep_the_others_from_being_fetched(
+    world: Cast, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All places for downloads were held for ever by what nobody has."""
+    monkeypatch.setattr(download, "DOWNLOADS_MAX", 3)
+    alice, bob = await world.nodes("alice", "bob")
+    for number in range(1, 9):
+        pin_by_hand(world, forged(f"{number:064d}", number=number))
+    await bob.wait_blocked(8)
+    bob.storage_faults.hide_all = True
+    await alice.broadcast("late")
+    await bob.wait_blocked(9)
+    bob.storage_faults.hide_all = False
+    assert await bob.heard(1) == ["late"]
+    tried = bob.rows("SELECT count(*) FROM operations WHERE type LIKE '%download%' AND error IS NOT NULL")
+    assert tried == [(8,)], "each had its turn"
