@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,14 +17,20 @@ from ffd.model.errors import Broken
 from ffd.world import World
 
 KEY_FILE_BYTES_MAX = 4096
+LOCK_SUFFIX = ".lock"
+LOCK_LOOK_S = 0.05
 
 
 async def signing_key(world: World, path: Path) -> Ed25519PrivateKey:
     """The key in `path` (PKCS #8, PEM), made and stored before it is used when there is none. Raises Broken."""
+    return await _read(world, path) or await _make(world, path)
+
+
+async def _read(world: World, path: Path) -> Ed25519PrivateKey | None:
     try:
         content = await world.read_file(path, bytes_max=KEY_FILE_BYTES_MAX)
     except FileNotFoundError:
-        return await _make(world, path)
+        return None
     except OSError as error:
         raise Broken("FFD1301", f"key file {path} cannot be read ({error.strerror}): give it to this user") from error
     try:
@@ -36,8 +43,17 @@ async def signing_key(world: World, path: Path) -> Ed25519PrivateKey:
 
 
 async def _make(world: World, path: Path) -> Ed25519PrivateKey:
-    key = Ed25519PrivateKey.from_private_bytes(world.entropy(32))
+    """A new key, unless another process that starts just now has made one: whoever signs must find its key again."""
     world.make_directory(path.parent)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    await world.write_file(path, pem)
-    return key
+    # The holder may be another process, which nobody here can wait for.
+    while (lock := world.try_lock(path.with_name(path.name + LOCK_SUFFIX))) is None:  # noqa: ASYNC110
+        await trio.sleep(LOCK_LOOK_S)
+    try:
+        if made := await _read(world, path):
+            return made
+        key = Ed25519PrivateKey.from_private_bytes(world.entropy(32))
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        await world.write_file(path, pem)
+        return key
+    finally:
+        lock.release()
