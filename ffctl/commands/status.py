@@ -37,16 +37,37 @@ def _facts(value: Any) -> list[tuple[str, str]]:
         return text_of(lookup(value, path))
 
     blocked = lookup(value, "ffd.blocked") or []
+    failing = [role for role in lookup(value, "ffd.roles") or [] if role.get("state") == "failing"]
     return [
-        ("node", f"{at('node.name')}, ffd {at('ffd.version')}, pid {at('ffd.pid')}, up {at('ffd.uptimeSeconds')} s"),
+        (
+            "node",
+            f"{at('node.name')}, ffd {at('ffd.version')}, pid {at('ffd.pid')}, up {_span(at('ffd.uptimeSeconds'))}",
+        ),
         ("namespace", at("namespace.name")),
         ("organisation", at("org.name")),
         ("socket", at("ffd.socket")),
         ("events", at("ffd.sequences.events")),
         ("backlog", f"{at('ffd.backlog.unsent')} unsent, {at('ffd.backlog.unconfirmed')} unconfirmed"),
         ("subscriptions", str(len(lookup(value, "ffd.subscriptions") or []))),
-        ("blocked", f"{len(blocked)} topics wait: see `ffctl status`" if blocked else "nothing"),
+        ("blocked", f"{_topics(len(blocked))}: see `ffctl status -o json`" if blocked else "nothing"),
+        *(("failing", f"{text_of(role.get('name'))}: {text_of(role.get('error'))}") for role in failing),
     ]
+
+
+def _span(seconds: str) -> str:
+    """So many seconds in the two units that say most: `12 s`, `4 min 44 s`, `3 h 12 min`, `5 d 3 h`."""
+    left = int(float(seconds or 0))
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    first = next((place for place, (_, size) in enumerate(units) if left >= size), 3)
+    parts = []
+    for name, size in units[first : first + 2]:
+        parts.append(f"{left // size} {name}")
+        left %= size
+    return " ".join(parts)
+
+
+def _topics(count: int) -> str:
+    return "1 topic waits" if count == 1 else f"{count} topics wait"
 
 
 def _next(value: Any) -> list[str]:

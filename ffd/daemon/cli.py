@@ -10,12 +10,15 @@ from pathlib import Path
 from ffd import __version__
 from ffd.daemon.config import ROLES, Config, load_config
 from ffd.daemon.logs import start_logs
-from ffd.model.errors import FfdError, Invalid
+from ffd.daemon.streams import nothing, open_standard_streams
+from ffd.model.errors import FfdError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+CONFIGURATION = ("FFD1001", "FFD1201", "FFD1202", "FFD1203")
+"""A fault in a key, in an option of a plugin, or a plugin that is not there: the configuration is to be changed."""
 SWITCH_S = 0.0002
 """How long a thread that comes back from the disk may wait for the loop to let go of the interpreter. Python's own 5 ms
 would be paid several times for every batch."""
@@ -31,16 +34,15 @@ signals: SIGTERM drains and stops, a second one stops now; SIGHUP reloads
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon as the arguments say; gives the exit code."""
+    open_standard_streams()
     arguments = _parser().parse_args(argv)
     try:
         config = _load(arguments)
         if arguments.check_config:
             return _report(config)
         return _run(config, arguments)
-    except Invalid as wrong:
-        return _refuse(wrong, EXIT_USAGE if wrong.code == "FFD1001" else EXIT_FAILED)
     except FfdError as wrong:
-        return _refuse(wrong, EXIT_FAILED)
+        return _refuse(wrong)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -79,14 +81,12 @@ def _load(arguments: argparse.Namespace) -> Config:
 
 
 def _report(config: Config) -> int:
-    """What a good configuration comes to, on stdout. Raises Invalid when it names a plugin that is not installed."""
-    from ffd.plugins import registry  # not needed by --help
-
-    for ledger in config.ledgers.values():
-        registry.check_known(registry.LEDGERS, ledger.plugin)
-    for storage in config.storages.values():
-        registry.check_known(registry.STORAGES, storage.plugin)
-    sys.stdout.write(f"good: state in {config.state_dir}, socket {config.socket.path}\n")
+    """What a good configuration comes to, on stdout if anybody listens there; the exit code says it too."""
+    try:
+        sys.stdout.write(f"good: state in {config.state_dir}, socket {config.socket.path}\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(nothing(), sys.stdout.fileno())  # or Python would complain at its end
     return EXIT_OK
 
 
@@ -110,14 +110,14 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
         refused, bugs = group.split(FfdError)
         if refused is None or bugs is not None:
             raise
-        return max(_refuse(each, EXIT_FAILED) for each in _leaves(refused))
+        return max(_refuse(each) for each in _leaves(refused))
     return EXIT_OK if drained else EXIT_CUT
 
 
-def _refuse(wrong: FfdError, code: int) -> int:
+def _refuse(wrong: FfdError) -> int:
     for line in wrong.text.splitlines():
         sys.stderr.write(f"ffd: {wrong.code}: {line}\n")
-    return code
+    return EXIT_USAGE if wrong.code in CONFIGURATION else EXIT_FAILED
 
 
 def _leaves(group: ExceptionGroup[FfdError]) -> Iterator[FfdError]:

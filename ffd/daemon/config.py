@@ -6,7 +6,7 @@ is also `FFD_A__B` in the environment, which is stronger than the file.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from ffd.daemon import paths
@@ -15,6 +15,7 @@ from ffd.daemon.reading import Reading
 from ffd.daemon.settings import Described, EnvText
 from ffd.model.errors import Invalid
 from ffd.model.names import check_name
+from ffd.plugins import registry
 
 ROLES = ("sequencer", "intake", "aggregator")
 """What a process may be restricted to with `roles`, so that several can share a node's work."""
@@ -26,6 +27,11 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Variables and arguments that do not spell out their key."""
 NOTHING: Mapping[str, str] = {}
+RELOADED = (
+    "log.level", "timeouts.stop_s",
+    "limits.message_bytes_max", "limits.unsent_messages_max", "limits.disk_reserve_bytes",
+)  # fmt: skip
+"""What a SIGHUP takes over at once; the rest is for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,24 @@ def load_config(path: Path | None, environ: Mapping[str, str], arguments: Mappin
     return config
 
 
+def at_next_start(running: Config, wanted: Config) -> list[str]:
+    """The keys in which a reloaded configuration differs, and that only a new start takes over."""
+    before, after = _flat(running), _flat(wanted)
+    names = [name for name in before | after if name not in RELOADED and before.get(name) != after.get(name)]
+    return sorted(names)
+
+
+def _flat(value: object, at: str = "") -> dict[str, object]:
+    """Every key of a configuration by its dotted name, those of named tables and options too."""
+    if is_dataclass(value):
+        inner = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    elif isinstance(value, Mapping):
+        inner = list(value.items())
+    else:
+        return {at: value}
+    return {key: each for name, below in inner for key, each in _flat(below, f"{at}.{name}" if at else name).items()}
+
+
 def default_config(environ: Mapping[str, str]) -> Config:
     """The configuration of a node that was told nothing; the environment alone can still be wrong (`Invalid`)."""
     return load_config(None, environ)
@@ -249,6 +273,8 @@ def _check_whole(config: Config, reading: Reading) -> None:
     _check_networks(config, reading)
     default = config.node.default_namespace
     _check_known("namespace", default, config.namespaces, ("node", "default_namespace"), reading)
+    _check_plugins(config, reading)
+    _check_group(config.socket.group, reading)
     if len(config.socket.path.encode()) > paths.SOCKET_PATH_BYTES_MAX:
         reading.fault(("socket", "path"), f"{config.socket.path} is longer than {paths.SOCKET_PATH_BYTES_MAX} bytes")
     if config.limits.message_bytes_max > config.limits.request_bytes_max:
@@ -268,6 +294,25 @@ def _check_networks(config: Config, reading: Reading) -> None:
                 f"network {namespace.network_name!r} of ledger {namespace.ledger!r} is namespace {first!r} already: "
                 f"a network is read for one namespace",
             )
+
+
+def _check_plugins(config: Config, reading: Reading) -> None:
+    for kind, group in (("ledgers", registry.LEDGERS), ("storages", registry.STORAGES)):
+        for name, each in getattr(config, kind).items():
+            try:
+                registry.check_known(group, each.plugin)
+            except Invalid as wrong:
+                reading.fault((kind, name, "plugin"), wrong.text)
+
+
+def _check_group(group: str, reading: Reading) -> None:
+    if group:
+        import grp  # of no use to a node that names none
+
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            reading.fault(("socket", "group"), f"there is no group {group!r} on this machine: make it, or name another")
 
 
 def _check_name(name: str, at: tuple[str, ...], reading: Reading) -> None:

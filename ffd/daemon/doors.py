@@ -77,8 +77,16 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
     )
 
 
-def make_desk(parts: Parts, roles: Roles) -> Desk:
-    """What the handlers of this node are given."""
+def address_of(listeners: list[trio.SocketListener]) -> str:
+    """Where the node can be reached: not always where it was told to listen, if the service manager listens for it."""
+    name = listeners[0].socket.getsockname()
+    if isinstance(name, bytes):  # an abstract one
+        return "@" + name.removeprefix(b"\0").decode("utf-8", "replace")
+    return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
+
+
+def make_desk(parts: Parts, roles: Roles, address: str = "") -> Desk:
+    """What the handlers of this node are given; `address` is where it is reached if not where it was told to listen."""
     config, world, store = parts.config, parts.world, parts.store
     accept = accept_limits(config)
     namespaces = {name: member.namespace for name, member in parts.members.items()}
@@ -104,7 +112,7 @@ def make_desk(parts: Parts, roles: Roles) -> Desk:
             roles,
             {name: member.ledger for name, member in parts.members.items()},
             {name: member.storage for name, member in parts.members.items()},
-            socket=config.socket.path,
+            socket=address or config.socket.path,
             started=world.now(),
         ),
         limits=RequestLimits(config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s),

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import trio
 
-from ffd.daemon.config import Config
+from ffd.daemon.config import Config, at_next_start
 from ffd.daemon.logs import set_level
 from ffd.daemon.notify import ServiceManager, run_watchdog, service_manager
 from ffd.model.errors import Invalid
@@ -63,6 +63,7 @@ class _Host:
         # The newest configuration is all that counts: one that was not taken yet is replaced.
         self._offer, self.reloads = trio.open_memory_channel[Config](1)
         self._config = config
+        self._started = config
         self._load = load
         self._manager = manager
         self._nursery = nursery
@@ -117,8 +118,11 @@ class _Host:
 
     def _take(self, config: Config) -> None:
         set_level(config.log.level)
+        later = at_next_start(self._started, config)
         self._config = config
         with suppress(trio.WouldBlock):
             self.reloads.receive_nowait()
         self._offer.send_nowait(config)
         _log.info("reloaded")
+        if later:
+            _log.warning("only the next start takes over %s", ", ".join(later))

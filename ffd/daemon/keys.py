@@ -35,8 +35,8 @@ async def _read(world: World, path: Path) -> Ed25519PrivateKey | None:
         raise Broken("FFD1301", f"key file {path} cannot be read ({error.strerror}): give it to this user") from error
     try:
         key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError) as error:
-        raise Broken("FFD1302", f"key file {path} holds no private key ({error}): restore it from a backup") from None
+    except (ValueError, TypeError):  # its text speaks of formats, at length, and links to a library's manual
+        raise Broken("FFD1302", f"key file {path} holds no private key in PEM: restore it from a backup") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise Broken("FFD1302", f"key file {path} holds no Ed25519 key: restore it from a backup")
     return key

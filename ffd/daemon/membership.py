@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ffd.daemon.config import Config
 from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict
@@ -10,6 +12,8 @@ from ffd.ports.ledger import Ledger
 from ffd.store import Store, Transaction, namespaces, offsets
 from ffd.store.namespaces import NODE, ORG, IdentityRow
 from ffd.world import World
+
+_log = logging.getLogger(__name__)
 
 
 async def join(world: World, store: Store, config: Config, name: str, ledger: Ledger) -> Namespace:
@@ -44,6 +48,11 @@ def _own_key(tx: Transaction, namespace: int, name: str, org: IdentityRow, org_i
     """The node's key proves its organisation, and nobody else: messages in any other name would be rejected by all."""
     owner = namespaces.author_of(tx, namespace, LEDGER_VERIFIER, key)
     if owner is None:
+        if (other := namespaces.key_of(tx, namespace, LEDGER_VERIFIER, org.did)) is not None:
+            _log.warning(
+                "%s has a new key in namespace %s: members that know only its key %s will not deliver what it sends; "
+                "if keys/org.pem was lost, restore it", org.did, name, other,
+            )  # fmt: skip
         namespaces.add_verifier(tx, namespace, name, org_id, LEDGER_VERIFIER, key, org.created)
         key_known(tx, namespace, key)
     elif owner[0] != org.did:

@@ -13,7 +13,7 @@ import trio
 from ffd import __version__
 from ffd.api.desk import Desk
 from ffd.daemon.config import Config
-from ffd.daemon.doors import accept_limits, hold_socket, make_desk, serve_doors
+from ffd.daemon.doors import accept_limits, address_of, hold_socket, make_desk, serve_doors
 from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
@@ -35,7 +35,8 @@ async def run_node(
     """
     async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
         roles = Roles(world, parts.store, parts.process)
-        desk = make_desk(parts, roles)
+        address = address_of(listeners)
+        desk = make_desk(parts, roles, address)
         async with trio.open_nursery() as below:
             for name, work in roles_of(parts).items():
                 below.start_soon(roles.keep, name, work)
@@ -44,7 +45,7 @@ async def run_node(
             async with trio.open_nursery() as doors:
                 doors.start_soon(_follow_reloads, config, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
-                ready(f"ffd {__version__} on {config.socket.path}", lambda: _do_a_turn(parts))
+                ready(f"ffd {__version__} on {address}", lambda: _do_a_turn(parts))
                 await stop.wait()
                 doors.cancel_scope.cancel()
             below.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,6 +23,15 @@ from ffd.ports.sharedstorage import SharedStorage
 from ffd.store import Store, open_store
 from ffd.world import World
 
+REMEDIES: Mapping[int, str] = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room in this user's quota",
+    errno.EROFS: "make its file system writable",
+    errno.EEXIST: "move the file away that is in its place",
+    errno.ENOTDIR: "move the file away that is in its place",
+    errno.ENOENT: "make the folder it is to be in",
+}
+"""What a person can do when a folder, or a file in it, cannot be made."""
 DATABASE, KEY = "ffd.db", "keys/org.pem"
 
 
@@ -70,9 +80,8 @@ def usable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = error.filename or path
-        raise Broken(
-            "FFD1105", f"{what} cannot be used ({error.strerror}): make {path} writable by this user, or choose another"
-        ) from error
+        wanted = REMEDIES.get(error.errno or 0, "make it writable by this user")
+        raise Broken("FFD1105", f"{what} cannot be used ({error.strerror}): {wanted}, or choose another") from error
 
 
 async def _open_ledgers(

@@ -25,12 +25,16 @@ class Reading:
 
     def fault(self, key: tuple[str, ...], what: str) -> None:
         """Note that something is wrong with `key`, and where it stands."""
-        if key in self._from_env:
-            self._faults.append((0, f"{self._from_env[key]}: {what}"))
-            return
         line = line_of(key, self._lines)
+        if variable := self._from_env.get(key) or (None if line else self._below(key)):
+            self._faults.append((0, f"{variable}: {what}"))
+            return
         place = f"{self._name}:{line}: " if line else f"{self._name}: " if self._name else ""
         self._faults.append((line, f"{place}{'.'.join(key)}: {what}"))
+
+    def _below(self, key: tuple[str, ...]) -> str | None:
+        """The variable that made a table which stands nowhere in the file."""
+        return next((name for each, name in self._from_env.items() if each[: len(key)] == key), None)
 
     def faults(self) -> list[str]:
         """A line for each thing that is wrong, in the order of the file."""

@@ -1,8 +1,8 @@
 """The keeper of roles: each is a task inside its lock, and one that fails is shown, and begun again, alone.
 
-What is on disk is enough to begin again, so an unexpected error ends its role and nothing else: it is logged once with
-its traceback, the role shows as failing, and is tried again after a growing delay. If the store itself is broken, the
-process ends with it.
+What is on disk is enough to begin again, so an unexpected error ends its role and nothing else: it is logged once (with
+its traceback, unless it is one of ours, whose sentence says all), the role shows as failing, and is tried again after a
+growing delay. If the store itself is broken, the process ends with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import trio
 
+from ffd.model.errors import FfdError
 from ffd.ports.retry import Backoff
 from ffd.store import Store
 from ffd.store.leadership import Deposed, Leadership, lead
@@ -78,7 +79,8 @@ class Roles:
         told = str(_first(failure))
         if self._told.get(name) != told:
             self._told[name] = told
-            log.error("role %s failed and is begun again", name, exc_info=failure)
+            bugs = failure.split(FfdError)[1]
+            log.error("role %s failed and is begun again: %s", name, told, exc_info=bugs)
         self._set(RoleState(name, FAILING, self._world.now(), error=told))
 
     def _set(self, state: RoleState) -> None:

@@ -72,6 +72,28 @@ def test_wrong_arguments_end_with_2(capsys: pytest.CaptureFixture[str], argument
     assert told in err
 
 
+OPTION = '[ledgers.local]\noptions = { pth = "x" }\n'
+
+
+def test_an_option_that_a_plugin_does_not_have_ends_with_2_too(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ffd.toml"
+    file.write_text(OPTION)
+    done = subprocess.run(
+        [sys.executable, "-m", "ffd", "--config", file, "--socket", tmp_path / "s", "--state-dir", tmp_path / "state"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "ffd: FFD1202: plugin local has no option pth: it knows path\n")
+
+
+@pytest.mark.parametrize("where", ["> /dev/full", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_check_that_nobody_hears_has_its_exit_code(where: str) -> None:
+    line = f'exec "{sys.executable}" -m ffd --check-config {where}'
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_help_and_checks_load_no_more_than_they_need() -> None:
     script = "import sys; from ffd.daemon.cli import main; main(['--check-config']); print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

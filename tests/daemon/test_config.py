@@ -1,10 +1,11 @@
 """What can be set, and what is said of a configuration that is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from ffd.daemon.config import Config, default_config, describe_config, load_config
+from ffd.daemon.config import RELOADED, Config, at_next_start, default_config, describe_config, load_config
 from ffd.daemon.reading import line_of
 from ffd.model.errors import Invalid
 
@@ -136,6 +137,15 @@ WRONG = {
         '[namespaces.default]\nledger = "main"',
         "ffd.toml:2: namespaces.default.ledger: there is no ledger 'main': name one of local",
     ),
+    "no such plugin": (
+        '[ledgers.main]\nplugin = "flie"',
+        "ffd.toml:2: ledgers.main.plugin: no plugin 'flie' in ffd.ledgers: there are file, memory; install it, or name "
+        "another",
+    ),
+    "no such group": (
+        '[socket]\ngroup = "no-such-group"',
+        "ffd.toml:2: socket.group: there is no group 'no-such-group' on this machine: make it, or name another",
+    ),
     "no namespace by default": (
         "[namespaces.trade]",
         "ffd.toml: node.default_namespace: there is no namespace 'default': name one of trade",
@@ -165,6 +175,26 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(written: Pat
 def test_a_typo_in_a_variable_names_the_variable() -> None:
     with pytest.raises(Invalid, match="FFD_BATCH__MESAGES_MAX: unknown key; did you mean messages_max"):
         load_config(None, {"FFD_BATCH__MESAGES_MAX": "3"})
+    with pytest.raises(Invalid, match="^FFD1001: FFD_BACTH__MESSAGES_MAX: unknown key; did you mean batch"):
+        load_config(None, {"FFD_BACTH__MESSAGES_MAX": "3"})
+
+
+def test_what_a_reload_cannot_take_over_is_named(written: Path) -> None:
+    before = load_config(None, {})
+    written.write_text(
+        '[log]\nlevel = "debug"\n[limits]\nmessage_bytes_max = 5000\n[batch]\nmessages_max = 3\n'
+        '[ledgers.local]\noptions = { path = "x" }\n'
+    )
+    after = load_config(written, {})
+    assert at_next_start(before, after) == ["batch.messages_max", "ledgers.local.options.path"]
+    assert at_next_start(after, after) == []
+
+
+def test_what_is_reloaded_are_keys_and_the_manual_names_them() -> None:
+    assert set(RELOADED) <= {row.key for row in describe_config()}
+    page = (Path(__file__).parents[2] / "man" / "ffd.toml.5").read_text()
+    reload = page.partition(".Ss Reload")[2].partition(".Sh")[0]
+    assert sorted(re.findall(r"^\.Va ([a-z_.]+)", reload, re.MULTILINE)) == sorted(RELOADED)
 
 
 def test_a_file_that_is_not_toml_says_where(written: Path) -> None:

@@ -115,12 +115,21 @@ async def test_a_node_that_fails_ends_the_process_with_its_reason(systemd: Syste
         await run_hosted(fails, CONFIG, lambda: CONFIG, {})
 
 
-async def test_a_reload_is_taken_over_and_told(systemd: Systemd) -> None:
+async def test_a_reload_says_what_it_could_not_take_over(systemd: Systemd, caplog: pytest.LogCaptureFixture) -> None:
+    cast = Cast(systemd)
+    cast.next = lambda: replace(CONFIG, roles=("intake",))
+    with caplog.at_level("WARNING"):
+        assert await cast.run(signal.SIGHUP, signal.SIGTERM)
+    assert "only the next start takes over roles" in caplog.text
+
+
+async def test_a_reload_is_taken_over_and_told(systemd: Systemd, caplog: pytest.LogCaptureFixture) -> None:
     cast = Cast(systemd)
     changed = replace(CONFIG, log=LogConfig(level="error"))
     cast.next = lambda: changed
     assert await cast.run(signal.SIGHUP, signal.SIGTERM)
     assert cast.reloads == [changed]
+    assert "only the next start" not in caplog.text
     told = [told for told in cast.told() if told != "WATCHDOG=1"]
     assert told == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
 

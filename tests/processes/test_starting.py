@@ -200,6 +200,44 @@ def test_a_key_that_is_no_key_is_refused_and_kept(node: Node) -> None:
     assert key.read_text() == "no key"
 
 
+def test_a_key_that_is_new_where_another_was_known_is_told(node: Node) -> None:
+    node.stop(node.start())
+    (node.state / "keys" / "org.pem").unlink()
+    daemon = node.start()
+    assert daemon.logged("has a new key in namespace default") and daemon.logged("restore it")
+    node.stop(daemon)
+    daemon = node.start()
+    assert not daemon.logged("has a new key")
+    node.stop(daemon)
+
+
+def test_a_ledger_that_was_lost_is_told_in_a_line_and_shown(node: Node) -> None:
+    daemon = node.start()
+    node.broadcast("t", "kept")
+    node.stop(daemon)
+    for file in node.state.glob("ledger.db*"):
+        file.unlink()
+    daemon = node.start()
+    until("the role says so", lambda: daemon.logged("role intake:local failed and is begun again: FFD4020: ledger"))
+    assert not daemon.logged("Traceback")
+    until("it is shown", lambda: "intake:local" in node.ffctl().out)
+    node.stop(daemon)
+
+
+def test_a_file_in_the_place_of_the_state_is_told_with_what_to_do(node: Node) -> None:
+    node.state.write_text("no folder")
+    done = node.launch().wait()
+    assert done.code == 1 and done.err.endswith("move the file away that is in its place, or choose another\n")
+    assert node.state.read_text() == "no folder"
+
+
+def test_a_daemon_without_standard_streams_works(node: Node) -> None:
+    daemon = node.start(before=["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    node.broadcast("t", "heard")
+    assert node.confirmed("t") == ["heard"]
+    node.stop(daemon)
+
+
 def test_a_typo_in_the_configuration_is_named_by_file_line_and_key(node: Node) -> None:
     node.config.write_text('[node]\nname = "north"\n\n[batch]\nmesages_max = 3\n')
     for arguments in (("--check-config",), ()):
