@@ -20,7 +20,7 @@ from ffd.model.manifest import manifest_messages
 from ffd.model.message import BROADCAST, id_of, message_json
 from ffd.model.namespace import Namespace
 from ffd.outbound.accept import batch_offset_name
-from ffd.outbound.assembler import Assembly, BatchLimits, HeaderView, Passenger, assemble
+from ffd.outbound.assembler import BATCH_SIZE_BASE, Assembly, BatchLimits, HeaderView, Passenger, assemble
 from ffd.store import Transaction, batches, events, messages, offsets, operations
 from ffd.store.batches import BatchRow
 from ffd.store.events import NewEvent
@@ -60,8 +60,10 @@ class Sealer:
         """Put the next ready messages into batches and move the offset past them, all in one transaction."""
         number, name = self.namespace.number, batch_offset_name(self.namespace.name)
         offset = offsets.read(tx, offsets.BATCH, name) or 0
-        page = messages.ready_after(tx, number, offset, limit=self.limits.messages_max)
-        newest = page[-1].sequence if len(page) == self.limits.messages_max else messages.last_sequence(tx)
+        ready = messages.ready_after(tx, number, offset, limit=self.limits.messages_max)
+        page = self._within_bytes(ready)
+        whole = len(page) == len(ready) < self.limits.messages_max
+        newest = messages.last_sequence(tx) if whole else page[-1].sequence
         if page or newest - offset > OFFSET_LAG_MAX:
             offsets.move(tx, offsets.BATCH, name, to=newest)
         if not page:
@@ -69,6 +71,15 @@ class Sealer:
         data = messages.data_between(tx, page[0].sequence, page[-1].sequence)
         riders = [Passenger(message, _VIEW.decode(message.header)) for message in page]
         return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
+
+    def _within_bytes(self, ready: Sequence[ReadyMessage]) -> Sequence[ReadyMessage]:
+        """As many as one batch may hold, and the first one in any case: their values are all in memory at once."""
+        size = BATCH_SIZE_BASE
+        for count, message in enumerate(ready):
+            size += message.size
+            if size > self.limits.bytes_max and count:
+                return ready[:count]
+        return ready
 
     def waiting(self, tx: Transaction) -> int:
         """How many messages wait for a batch, at most: those received from others count until the offset passes."""

@@ -102,6 +102,19 @@ async def test_nothing_is_left_of_a_sealing_that_does_not_reach_the_disk(
     assert len(await seal(author)) == 1
 
 
+async def test_one_transaction_seals_no_more_than_a_batch_may_hold(disk: Disk, autojump_clock: object) -> None:
+    """Two hundred messages of the largest size would be in memory at once, several times over."""
+    limits = BatchLimits(messages_max=200, bytes_max=10_000)
+    async with open_author(disk, batch=limits) as author:
+        accepted = await author.accept(*[f"{number}{'x' * 3_000}" for number in range(10)])
+        sealed: list[SealedBatch] = []
+        while page := await author.store.write(author.sealer.seal_page):
+            assert sum(len(each.payload) for each in page) < limits.bytes_max
+            sealed += page
+        riders = [rider for each in sealed for rider in json.loads(each.payload)["payload"]["messages"]]
+        assert [rider["header"]["id"] for rider in riders] == [each.id_text for each in accepted]
+
+
 async def test_what_others_sent_is_passed_over(author: Author, autojump_clock: object) -> None:
     """The offset does not stay behind thousands of received messages, which would be read again each time."""
     (own,) = await author.accept("tea")
