@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ffctl.failure import FAILED, PIPE_CLOSED, Failure, usage
@@ -20,11 +21,16 @@ Cell = str | Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its title, where its value is, and its usual width in cells (0: as wide as it must be)."""
+    """A column of a table: its title, where its value is, and its usual width in cells (0: as wide as it must be).
+
+    On a terminal that is too narrow for all columns it is `narrow` cells wide, if that is given, and a time is short.
+    """
 
     title: str
     cell: Cell
     width: int = 0
+    narrow: int = 0
+    time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,25 @@ class Template:
 
 
 _GAP: Final = "  "
+SHORT_TIME: Final = 13
+LAST_CELLS: Final = 40
+"""A terminal is too narrow when the last column, mostly the value, has less than this."""
+
+
+def _room() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def short_time(text: str, today: str) -> str:
+    """A time of the daemon, short: `11:35:59.604Z` on the day `today`, else `11-23T11:35Z`, or `2025-11-23`."""
+    if text.startswith(today):
+        clock, _, fraction = text[len(today) + 1 :].removesuffix("Z").partition(".")
+        return f"{clock}.{fraction[:3]:0<3}Z"
+    if text[:5] == today[:5]:
+        return f"{text[5:16]}Z"
+    return text[:10]
 
 
 class _Table:
@@ -169,6 +194,7 @@ class _Table:
         self._terminal = sys.stdout.isatty()
         self._bold = settings.colors(sys.stdout)
         self._widths: list[int] = []
+        self._narrow = False
         self._header = self._terminal
 
     def text(self, values: Sequence[Any], *, fit: bool) -> str:
@@ -178,6 +204,11 @@ class _Table:
             return "".join("\t".join(row) + "\n" for row in cells)
         if not self._widths:
             self._widths = self._measure(cells, fit)
+            self._narrow = self._too_wide(fit)
+            if self._narrow:
+                self._widths = self._measure(self._shortened(cells), fit)
+        if self._narrow:
+            cells = self._shortened(cells)
         lines = [self._line(row) for row in cells]
         if self._header:
             self._header = False
@@ -191,18 +222,31 @@ class _Table:
         widths = []
         for place, column in enumerate(self._columns):
             widest = max([cell_len(row[place]) for row in cells] + [len(column.title)])
-            widths.append(widest if fit else max(widest, column.width))
+            short = SHORT_TIME if column.time else column.narrow
+            usual = short if self._narrow and short else column.width
+            widths.append(widest if fit else max(widest, usual))
         return widths
 
-    def _line(self, row: list[str]) -> str:
-        import shutil
+    def _too_wide(self, fit: bool) -> bool:
+        """Whether the columns before the last one leave it less than `LAST_CELLS`, or all that it will ever need."""
+        *before, last = self._widths
+        wanted = min(last, LAST_CELLS) if fit else LAST_CELLS
+        return sum(before) + len(_GAP) * len(before) + wanted > _room()
 
+    def _shortened(self, cells: list[list[str]]) -> list[list[str]]:
+        today = datetime.now(UTC).date().isoformat()
+        return [
+            [short_time(cell, today) if column.time else cell for cell, column in zip(row, self._columns, strict=True)]
+            for row in cells
+        ]
+
+    def _line(self, row: list[str]) -> str:
         from rich.cells import cell_len, set_cell_size
 
         line = _GAP.join(
             cell + " " * (width - cell_len(cell)) for cell, width in zip(row, self._widths, strict=True)
         ).rstrip()
-        room = shutil.get_terminal_size().columns
+        room = _room()
         return line if cell_len(line) <= room else set_cell_size(line, room - 1) + "…"
 
 

@@ -1,9 +1,10 @@
 """How each kind of object is shown: the columns of its table, what identifies it, and short names for `--format`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from ffctl.output import Column, View
-from ffctl.plain import compact, lookup
+from ffctl.plain import lookup, text_of
 
 
 def value(row: Any) -> Any:
@@ -23,8 +24,16 @@ def _topics(row: Any) -> str:
 
 
 def _filter(row: Any) -> str:
-    found = {key: item for key, item in (row.get("filter") or {}).items() if item}
-    return compact(found) if found else ""
+    """A filter as `--filter` takes it: `events=^message_ topic=^news$ message.tag=^a$`."""
+    return " ".join(f"{key}={text_of(item)}" for key, item in _leaves(row.get("filter") or {}, ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{path}{key}.")
+        elif item:
+            yield f"{path}{key}", item
 
 
 def _messages_in(row: Any) -> str:
@@ -49,7 +58,7 @@ _MESSAGE_NAMES = (
 
 MESSAGE = View(
     (
-        Column("CREATED", "header.created", _TIME),
+        Column("CREATED", "header.created", _TIME, time=True),
         Column("STATE", "state", 9),
         Column("TOPICS", _topics, 16),
         Column("TAG", "header.tag", 8),
@@ -60,12 +69,14 @@ MESSAGE = View(
     names=_MESSAGE_NAMES,
 )
 
-MESSAGE_WITH_DATA = View((*MESSAGE.columns, Column("VALUE", value, 20)), id="header.id", names=_MESSAGE_NAMES)
+MESSAGE_WITH_DATA = View(
+    (*MESSAGE.columns[:-2], Column("VALUE", value, 20), *MESSAGE.columns[-2:]), id="header.id", names=_MESSAGE_NAMES
+)
 
 EVENT = View(
     (
         Column("SEQUENCE", "sequence", 8),
-        Column("CREATED", "created", _TIME),
+        Column("CREATED", "created", _TIME, time=True),
         Column("TYPE", "type", 17),
         Column("TOPIC", "topic", 12),
         Column("REFERENCE", "reference", 36),
@@ -76,11 +87,11 @@ EVENT = View(
 
 DELIVERY = View(
     (
-        Column("SEQUENCE", "sequence", 8),
-        Column("CREATED", "created", _TIME),
+        Column("SEQUENCE", "sequence", 8, 6),
+        Column("CREATED", "created", _TIME, time=True),
         Column("TYPE", "type", 17),
-        Column("TOPIC", "topic", 12),
-        Column("TAG", "message.header.tag", 8),
+        Column("TOPIC", "topic", 12, 8),
+        Column("TAG", "message.header.tag", 8, 4),
         Column("VALUE", value, 10),
     ),
     names=(
@@ -94,11 +105,11 @@ DELIVERY = View(
 
 BATCH = View(
     (
-        Column("CREATED", "created", _TIME),
+        Column("CREATED", "created", _TIME, time=True),
         Column("TYPE", "type", 9),
         Column("MESSAGES", _messages_in),
         Column("ID", "id", 36),
-        Column("CONFIRMED", "confirmed", _TIME),
+        Column("CONFIRMED", "confirmed", _TIME, time=True),
         Column("AUTHOR", "author", 16),
     ),
 )
@@ -109,7 +120,7 @@ PIN = View(
         Column("DISPATCHED", lambda row: row.get("dispatched", False), 10),
         Column("BATCH", "batch", 36),
         Column("INDEX", "index", 5),
-        Column("CREATED", "created", _TIME),
+        Column("CREATED", "created", _TIME, time=True),
         Column("SIGNER", "signer", 16),
         Column("HASH", "hash", 64),
     ),
@@ -119,11 +130,10 @@ PIN = View(
 SUBSCRIPTION = View(
     (
         Column("NAME", "name", 16),
-        Column("TRANSPORT", "transport", 10),
-        Column("FILTER", _filter, 8),
         Column("FROM", "options.firstEvent", 6),
-        Column("CREATED", "created", _TIME),
+        Column("CREATED", "created", _TIME, time=True),
         Column("ID", "id", 36),
+        Column("FILTER", _filter, 8),
     ),
 )
 

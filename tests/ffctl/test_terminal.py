@@ -9,6 +9,7 @@ import termios
 
 import pytest
 
+from ffctl.output import SHORT_TIME, short_time
 from tests.ffctl.conftest import COMMAND, Ffctl, environment
 from tests.ffctl.standin import Node
 from tests.ffctl.test_plain import is_quiet
@@ -80,6 +81,27 @@ def test_a_terminal_gets_a_header_and_is_not_overrun(node: Node, ffctl: Ffctl) -
     assert seen[0].startswith("CREATED") and len(seen) == 4 and all(len(line) <= 120 for line in seen)
     assert seen[1].endswith("…")
     assert len(ffctl("msg", "list", "--data").lines) == 3 and "x" * 300 in ffctl("msg", "list", "--data").out
+
+
+def test_the_value_of_a_message_is_to_be_seen_on_80_columns(node: Node, ffctl: Ffctl) -> None:
+    node.broadcast({"header": {"topics": ["t"], "tag": "new"}, "data": [{"value": "twenty characters it has"[:20]}]})
+    for words in (("tail", "--from", "oldest", "--count", "1"), ("msg", "list", "--data")):
+        title, row = on_terminal(node, *words, columns=80, NO_COLOR="1").splitlines()
+        assert "VALUE" in title and "03-01T12:00Z  " in row and len(row) <= 80
+        assert "twenty characters it" in row
+    wide = on_terminal(node, "tail", "--from", "oldest", "--count", "1", columns=160, NO_COLOR="1")
+    assert "2026-03-01T12:00:00.001Z" in wide
+    assert "2026-03-01T12:00:00.001Z" in ffctl("tail", "--from", "oldest", "--count", "1").out
+
+
+def test_a_time_is_as_short_as_its_day_allows() -> None:
+    times = {
+        "2026-11-23T11:35:59.604123456Z": "11:35:59.604Z", "2026-11-23T11:35:59.6Z": "11:35:59.600Z",
+        "2026-11-23T11:35:59Z": "11:35:59.000Z", "2026-11-22T11:35:59.604Z": "11-22T11:35Z",
+        "2025-11-23T11:35:59.604Z": "2025-11-23", "": "",
+    }  # fmt: skip
+    assert {time: short_time(time, "2026-11-23") for time in times} == times
+    assert max(map(len, times.values())) == SHORT_TIME
 
 
 def test_colour_is_for_terminals_that_want_it(node: Node, ffctl: Ffctl) -> None:
