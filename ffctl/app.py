@@ -1,6 +1,7 @@
 """`ffctl`: the root command, and the one place where errors become a line on stderr and an exit code."""
 
 import os
+import re
 import sys
 from typing import Any, ClassVar, NoReturn
 
@@ -104,7 +105,7 @@ def run(args: list[str], settings: Settings) -> int:
         ended = root.main(args, prog_name="ffctl", standalone_mode=False, obj=settings)
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else _meant(root, args)
-        raise Failure(USAGE, "FFD6001", _sentence(error.format_message()), f"see `{where} --help`") from None
+        raise Failure(USAGE, "FFD6001", _sentence(error), f"see `{where} --help`") from None
     except typer.Abort:
         return FAILED
     return ended if isinstance(ended, int) else 0
@@ -129,9 +130,14 @@ def _complete(root: LazyGroup, args: list[str], settings: Settings) -> int:
     return 0
 
 
-def _sentence(text: str) -> str:
-    """Typer's text on one line, without its last dot."""
-    return " ".join(text.split()).removesuffix(".")
+def _sentence(error: UsageError) -> str:
+    """Typer's text on one line, without its last dot, and a clearer one where it has a vague one."""
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    if extra := re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", text):
+        return f"unexpected: {extra[1]} (a text with spaces must be quoted)"
+    if text == "Missing command" and error.ctx and isinstance(error.ctx.command, TyperGroup):
+        return f"{text}: one of {', '.join(error.ctx.command.list_commands(error.ctx))}"
+    return text
 
 
 __all__ = ["app", "main", "run", "settings_of"]

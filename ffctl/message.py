@@ -44,7 +44,8 @@ class Envelope:
         try:
             _read_value(raw)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise bad_input(f"{_short(raw)} is not JSON: {error}", "leave --json out to send it as text") from None
+            if not _is_json(raw):
+                raise bad_input(f"{_short(raw)} is not JSON: {error}", "leave --json out to send it as text") from None
         return self._around(raw, key or self.key)
 
     def of_object(self, raw: str, key: str | None = None) -> str:
@@ -75,6 +76,18 @@ class Envelope:
     def _around(self, value: str, key: str | None) -> str:
         start, end = _wrap(self)
         return f'{start}{value}{end},"idempotencyKey":{quoted(key)}}}' if key else f"{start}{value}{end}}}"
+
+
+def _is_json(raw: str) -> bool:
+    """Whether it is JSON that msgspec does not read: half a surrogate pair, or great depth."""
+    from ffd.model.canonical import canonical_json
+    from ffd.model.errors import Invalid
+
+    try:
+        canonical_json(raw)
+    except Invalid:
+        return False
+    return True
 
 
 _wraps: dict[Envelope, tuple[str, str]] = {}

@@ -16,7 +16,7 @@ from typer._click.core import Command, Context, Parameter
 from typer._click.exceptions import UsageError
 from typer._click.shell_completion import CompletionItem, ShellComplete
 from typer._coercion import RuntimeParam
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
 from typer.main import get_command
 from typer.models import OptionInfo
 
@@ -95,10 +95,27 @@ def _furnish(command: Command) -> None:
     for param in command.get_params(context):  # with --help, which is made here
         if "--help" in param.opts:
             param.callback = _print_help
+        _plain_words(param)
         _cheapen(param)
     if isinstance(command, TyperGroup):
         for below in command.commands.values():
             _furnish(below)
+
+
+def _plain_words(param: Any) -> None:
+    """Describe a parameter without Python's words: `NAME...` and `at least 0`, not `{NAME}... <list[str]>`, `x>=0`."""
+    if isinstance(param, TyperArgument):
+        name = param.display_name_raw + ("" if param.nargs == 1 else "...")
+        shown = name if param.required else f"[{name}]"
+        vars(param).update(_usage_display_name=lambda: shown, display_type_rich=lambda ctx: "")
+    low, high = getattr(param, "min", None), getattr(param, "max", None)
+    if low is not None or high is not None:
+        bounds = _bounds(low, high)
+        vars(param).update(_get_number_range_help_str=lambda: bounds)
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return f"at least {low:g}" if high is None else f"{low or 0:g} to {high:g}"
 
 
 def _print_help(ctx: Context, param: Parameter, value: bool) -> None:
@@ -135,7 +152,8 @@ def _options(
             metavar="TEMPLATE",
             callback=_keep,
             expose_value=False,
-            help="Print a line like '{topic} {id}' for each object; a dot goes deeper: {message.header.tag}.",
+            help="Print a line like '{topic} {id}' for each object; a dot goes deeper: {message.header.tag}; "
+            "\\t is a tab.",
         ),
     ] = None,
     namespace: Annotated[
@@ -245,8 +263,7 @@ def _whole_number(low: float | None, high: float | None) -> Callable[[Any], int]
         except ValueError:
             raise ValueError(f"{value!r} is not a whole number") from None
         if (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"at least {low:g}" if high is None else f"{low or 0:g} to {high:g}"
-            raise ValueError(f"{number} is not in range: {bounds}")
+            raise ValueError(f"{number} is not in range: {_bounds(low, high)}")
         return number
 
     return check

@@ -63,7 +63,10 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
-    """Print a completion script; names of subscriptions and topics are completed from the running daemon."""
+    """Print a completion script for bash, zsh or fish.
+
+    Names of subscriptions and topics are completed from the running daemon.
+    """
     write(SCRIPTS[shell])
 
 

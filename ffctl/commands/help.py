@@ -14,10 +14,18 @@ from ffctl.views import EXIT_CODE
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
+def _topics(ctx: typer.Context, incomplete: str) -> list[str]:
+    root: Any = ctx.find_root()
+    return [name for name in [*root.command.list_commands(root), "exit-codes"] if name.startswith(incomplete)]
+
+
 @app.command(name="help", epilog=examples("ffctl help tail", "ffctl help sub create", "ffctl help exit-codes"))
 def help_on(
     ctx: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(metavar="TOPIC", help="A command, or exit-codes.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TOPIC", autocompletion=_topics, help="A command, or exit-codes."),
+    ] = None,
 ) -> None:
     """Print the help of a command, or all exit codes."""
     if words == ["exit-codes"]:

@@ -15,7 +15,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=examples("ffctl status -o json", "ffctl status --format '{ffd.version} {node.name}'"))
 def status(ctx: typer.Context) -> None:
-    """Show how the node does: roles, sequences, backlog, what is blocked and why, subscriptions and their lag."""
+    """Show how the node does, and what is blocked and why.
+
+    Roles, sequences, the backlog, blocked topics, subscriptions and their lag; `ffctl` alone has the short of it.
+    """
     show(settings_of(ctx), client_of(ctx).status(), STATUS)
 
 

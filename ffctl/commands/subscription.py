@@ -41,7 +41,7 @@ Name = Annotated[
 
 @app.callback()
 def sub() -> None:
-    """Durable subscriptions: each remembers how far its reader has come."""
+    """Durable subscriptions, which remember where a reader is."""
 
 
 @app.command(
@@ -77,7 +77,10 @@ def create_subscription(
         ),
     ] = False,
 ) -> None:
-    """Create a durable subscription to messages; exit 4 when there is one of this name."""
+    """Create a durable subscription to messages.
+
+    Exit 4 when there is one of this name, unless --replace is given.
+    """
     body = definition(
         name,
         wanted(topic, type, tag, author, filter).messages_unless(everything).filter(),
@@ -116,7 +119,7 @@ def delete_subscription(
         ),
     ],
 ) -> None:
-    """Delete durable subscriptions and their offsets, and print what they were."""
+    """Delete subscriptions and their offsets, and print what they were."""
     client = client_of(ctx)
     rows = [client.subscription(find(client, name)) for name in names]
     for row in rows:

@@ -27,6 +27,7 @@ READAHEAD = 200
         "ffctl tail                                    # what happens from now on",
         "ffctl tail -n 10 --topic news                 # the last ten of a topic, then go on",
         "ffctl tail --from oldest --idle 1s -o ndjson  # all there is",
+        "ffctl tail --namespace '*'                    # all namespaces, in one order",
         "ffctl tail worker --create --from oldest --format '{topic} {value}'",
     )
 )
@@ -73,10 +74,10 @@ def tail(
         ),
     ] = None,
 ) -> None:
-    """Listen: print messages as they are confirmed or rejected, each acknowledged after it was printed.
+    """Listen: print messages as they are confirmed or rejected.
 
-    With the name of a durable subscription every event is delivered at least once, whatever happens to the reader.
-    Ctrl-C ends with a summary and exit code 130.
+    Each is acknowledged after it was printed. With the name of a durable subscription every event is delivered at least
+    once, whatever happens to the reader. Ctrl-C ends with a summary and exit code 130; when ffd goes away it is 5.
     """
     settings = settings_of(ctx)
     printer = Printer(settings, DELIVERY)

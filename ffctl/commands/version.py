@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def version(ctx: typer.Context) -> None:
-    """Print the version of ffctl, and of the ffd that answers, if one does."""
+    """Print the version of ffctl, and of the ffd that answers."""
     from ffd import __version__
 
     try:

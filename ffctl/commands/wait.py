@@ -28,7 +28,10 @@ def wait() -> None:
 
 @app.command("ready", epilog=examples("ffd & ffctl wait ready --timeout 10s && ffctl broadcast hello"))
 def wait_ready(ctx: typer.Context, timeout: Timeout = "30s") -> None:
-    """Wait until the node answers and is ready; exit 6 when it is not in time."""
+    """Wait until the node answers and is ready.
+
+    Exit 6 when it is not in time.
+    """
     settings = settings_of(ctx)
     limit = seconds(timeout, "--timeout")
     end = time.monotonic() + limit

@@ -91,6 +91,11 @@ def test_every_type_of_event_is_known_here() -> None:
     assert set(live.EVENT_TYPES) == set(EVENT_TYPES)
 
 
+def test_what_is_missing_or_too_much_is_said(ffctl: Ffctl) -> None:
+    assert ffctl("sub").err.startswith("ffctl: FFD6001: Missing command: one of create, list, show, delete\n")
+    assert ffctl("broadcast", "two", "words").err.startswith("ffctl: FFD6001: unexpected: words (a text with spaces")
+
+
 def test_the_hint_names_the_command_that_was_meant(ffctl: Ffctl) -> None:
     assert "see `ffctl tail --help`" in ffctl("tail", "--from").err
     assert "see `ffctl sub create --help`" in ffctl("sub", "create", "--from").err

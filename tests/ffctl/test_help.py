@@ -1,6 +1,7 @@
 """Help texts and manual pages are kept as files, so that a change is seen; FFD_GOLDEN=write writes them anew."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,13 @@ def test_the_help_of_every_command_is_as_kept(command: str, here: Ffctl) -> None
 
 def test_no_command_is_without_a_kept_help() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == {"-".join(["ffctl", *name.split()]) for name in COMMANDS}
+
+
+def test_no_summary_of_a_command_is_cut_and_no_word_is_pythons(here: Ffctl) -> None:
+    for command in COMMANDS:
+        said = here(*command.split(), "--help").out
+        assert not re.search(r"[a-z,]\.\.\.$", said, re.MULTILINE), command
+        assert not re.search(r"<(?:str|int|list)|\{[A-Z]|\d<=|>=\d", said), command
 
 
 def test_help_on_nothing_is_refused(here: Ffctl) -> None:

@@ -67,3 +67,14 @@ def test_an_objects_own_idempotency_key_counts() -> None:
 def test_an_object_that_is_no_message_is_refused(line: str) -> None:
     with pytest.raises(Failure, match="FFD6007"):
         PLAIN.of_object(line)
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', "[" * 2000 + "]" * 2000])
+def test_a_value_that_json_allows_and_few_can_read_is_sent_as_it_is(value: str) -> None:
+    assert f'"value":{value}' in PLAIN.of_json(value)
+
+
+@pytest.mark.parametrize("value", ["", '"a', "1 2", "NaN", "{a"])
+def test_a_value_that_is_no_json_is_refused(value: str) -> None:
+    with pytest.raises(Failure, match="FFD6007.*is not JSON"):
+        PLAIN.of_json(value)
