@@ -9,7 +9,7 @@ messages without a tag. Ids, hashes, times and numbers that are absent are null,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -62,14 +62,14 @@ class Collection(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[R]):
-    """A page of rows; `total` is how many there are in all, when that was asked."""
+    """A page of rows, read as they are taken, before the unit returns; `total` is how many there are, when asked."""
 
-    rows: list[R]
+    rows: Iterator[R]
     total: int | None = None
 
 
 def search(tx: Transaction, collection: Collection[R], namespace: int, query: Query) -> Found[R]:
-    """The rows of a namespace that a query asks for. Raises Invalid FF00192 when a page without limit is too large."""
+    """The rows of a namespace that a query asks for. A page without limit that is too large raises Invalid FF00192."""
     where = _Where(collection)
     condition = where.conditions(query.where)
     order = query.sort or default_sort(collection.name)
@@ -81,10 +81,15 @@ def search(tx: Transaction, collection: Collection[R], namespace: int, query: Qu
         f"SELECT {collection.select} FROM {source} ORDER BY {_order(collection, order)} LIMIT ? OFFSET ?",
         (*values, query.limit or ROWS_MAX + 1, query.skip),
     )
-    found = [collection.read(row) for row in rows]
-    if not query.limit and len(found) > ROWS_MAX:
-        raise Invalid("FF00192", f"The limit of a query is at most 1000, and more than {ROWS_MAX} rows match: page")
-    return Found(found, tx.value(f"SELECT count(*) FROM {source}", values) if query.count else None)
+    total = tx.value(f"SELECT count(*) FROM {source}", values) if query.count else None
+    return Found(_read(collection, rows, query.limit or ROWS_MAX), total)
+
+
+def _read(collection: Collection[R], rows: Iterable[Row], most: int) -> Iterator[R]:
+    for number, row in enumerate(rows):
+        if number == most:
+            raise Invalid("FF00192", f"The limit of a query is at most 1000, and more than {most} rows match: page")
+        yield collection.read(row)
 
 
 def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes) -> R | None:

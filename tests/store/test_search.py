@@ -1,6 +1,7 @@
 """Every operator of FireFly's filters on real rows: what is asked in a query string, and which rows are found."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,9 @@ def name_of(row: Any) -> str:
 
 async def found(store: Store, collection: str, query: str) -> list[str]:
     asked = parse_filter(collection, query)
-    page = await store.read(lambda tx: searching.search(tx, COLLECTIONS_HERE[collection], HERE, asked))
-    return [name_of(row) for row in page.rows]
+    return await store.read(
+        lambda tx: [name_of(row) for row in searching.search(tx, COLLECTIONS_HERE[collection], HERE, asked).rows]
+    )
 
 
 A, NOBODY = format_uuid(uid("a")), format_uuid(uid("nobody"))
@@ -297,8 +299,29 @@ async def test_every_field_can_be_compared_in_every_way_and_sorted_by(store: Sto
 
 async def test_a_count_is_of_all_that_match_and_not_of_the_page(store: Store) -> None:
     asked = parse_filter("messages", "tag=$ed&limit=1&count")
-    page = await store.read(lambda tx: searching.search(tx, MESSAGES, HERE, asked))
-    assert (len(page.rows), page.total) == (1, 2)
+
+    def unit(tx: Transaction) -> tuple[int, int | None]:
+        page = searching.search(tx, MESSAGES, HERE, asked)
+        return len(list(page.rows)), page.total
+
+    assert await store.read(unit) == (1, 2)
+
+
+async def test_a_row_is_read_when_it_is_taken(store: Store) -> None:
+    """Whoever has enough stops: a thousand values of the largest size must not be in memory before that."""
+    read: list[Any] = []
+
+    def watched(row: tuple[Any, ...]) -> Data:
+        read.append(row)
+        return DATA.read(row)
+
+    asked = parse_filter("data", "limit=0")
+
+    def unit(tx: Transaction) -> None:
+        next(searching.search(tx, replace(DATA, read=watched), HERE, asked).rows)
+
+    await store.read(unit)
+    assert len(read) == 1
 
 
 async def test_a_count_that_was_not_asked_is_not_made(store: Store) -> None:
