@@ -36,16 +36,17 @@ T = TypeVar("T")
 Unit = Callable[[Transaction], T]
 
 UNITS_PER_COMMIT_MAX = 128  # measured: beyond some 200 the waiters' wake-ups cost more than the shared fsync saves
-COMPANY_FROM = 4
+COMPANY_FROM = 3
 GATHER_S = 0.001
+GATHER_TIMES_MAX = 4
 UNITS_WAITING_MAX = 4096
 UNITS_S = 0.005  # how long the units of one transaction may hold the event loop
 READERS = 2
 BUSY_TIMEOUT_MS = 10_000
+OPEN_AGAIN_S = 0.01
 SQLITE_OLDEST = (3, 51, 3)  # before: the WAL-reset race, https://www.sqlite.org/wal.html#walresetbug
 CACHE_KIB = 24_000
 WAL_CHECKPOINT_PAGES = 4_000
-STATEMENTS_CACHED = 256
 
 READER_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -180,10 +181,20 @@ class Store:
             self._work = trio.Event()
             while self._queue:
                 if self._company >= COMPANY_FROM:
-                    # Many came together last time: the others are on their way. What a commit costs is shared by all
-                    # who wait for it, and who sends and waits alone is never kept.
-                    await trio.sleep(GATHER_S)
+                    await self._gather()
                 await self._commit_waiting()
+
+    async def _gather(self) -> None:
+        """Several came together last time: wait while more keep coming, so that they share what a commit costs.
+
+        Whoever sends and waits alone is never kept.
+        """
+        waiting = 0
+        for _ in range(GATHER_TIMES_MAX):
+            await trio.sleep(GATHER_S)
+            before, waiting = waiting, sum([writing.company for writing in self._queue])
+            if waiting - before < COMPANY_FROM:
+                break
 
     async def _commit_waiting(self) -> None:
         connection = self._writer.connection
@@ -333,8 +344,20 @@ async def _open(world: World, path: Path, opened: list[Database], *, read_only: 
     if not read_only:
         # Before the first setting: to turn a file to WAL is to write it, and it may be somebody else's.
         await database.run(_refuse_strangers, database.connection, path)
-    await database.run(prepare_connection, database.connection, READER_PRAGMAS if read_only else WRITER_PRAGMAS)
+    await _prepare(database, READER_PRAGMAS if read_only else WRITER_PRAGMAS)
     return database
+
+
+async def _prepare(database: Database, pragmas: tuple[str, ...]) -> None:
+    """`prepare_connection`, again while other processes open the same new file: to turn one to WAL waits for nobody."""
+    until = trio.current_time() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            return await database.run(prepare_connection, database.connection, pragmas)
+        except apsw.BusyError as error:
+            if trio.current_time() >= until:
+                raise _as_refusal(error) from error
+            await trio.sleep(OPEN_AGAIN_S)
 
 
 def _refuse_strangers(connection: apsw.Connection, path: Path) -> None:

@@ -50,9 +50,10 @@ def steps() -> tuple[str, ...]:
 
 def check_ours(connection: apsw.Connection, path: Path) -> int:
     """The schema version of the database. Raises Invalid."""
-    version: int = connection.pragma("user_version")
-    application: int = connection.pragma("application_id")
-    empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    with connection:  # one look: another process may be making the tables
+        version: int = connection.pragma("user_version")
+        application: int = connection.pragma("application_id")
+        empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
     if application != APPLICATION_ID and not (empty and version == 0):
         raise Invalid("FFD3010", f"{path} is a database of another program: choose another state directory")
     if version > len(steps()):
