@@ -26,6 +26,7 @@ from bench.node import running
 from bench.recorder import DATABASE, Recorded, Statement
 from bench.stream import run_stream
 from bench.wire import Failed
+from ffd.world import STATEMENTS_CACHED
 
 RECORDER = (sys.executable, "-m", "bench.recorder")
 LEFT_OUT = ("SAVEPOINT", "RELEASE")
@@ -92,7 +93,7 @@ def play(recording: Recording, folder: Path) -> Bare:
     path = folder / "bare.db"
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    with closing(apsw.Connection(str(path))) as connection:
+    with closing(apsw.Connection(str(path), statementcachesize=STATEMENTS_CACHED)) as connection:
         _play(connection, recording.before)
         cpu_s, began = time.process_time(), time.perf_counter()
         _play(connection, recording.timed)

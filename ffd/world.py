@@ -18,7 +18,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +31,8 @@ T = TypeVar("T")
 RANDOM_POOL_BYTES = 4096
 SOCKET_PATH_MAX = 107  # sun_path, less its NUL: unix(7)
 PRIVATE_DIRECTORY_MODE = 0o700
+STATEMENTS_CACHED = 256
+"""Prepared statements that a connection keeps; the cache is a ring, which each use of a statement turns by one."""
 OPEN_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 OPEN_READ_ONLY = apsw.SQLITE_OPEN_READONLY
 
@@ -142,6 +143,10 @@ class World(ABC):
         return self._pool[used : used + 8]
 
 
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    return apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS_CACHED)
+
+
 class ThreadDatabase:
     """A database whose long or blocking work goes to a thread, one piece at a time."""
 
@@ -182,10 +187,10 @@ class RealWorld(World):
 
     async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
         flags = OPEN_READ_ONLY if read_only else OPEN_READ_WRITE
-        return ThreadDatabase(await trio.to_thread.run_sync(partial(apsw.Connection, str(path), flags=flags)))
+        return ThreadDatabase(await trio.to_thread.run_sync(_connect, path, flags))
 
     def connect(self, path: Path) -> apsw.Connection:
-        return apsw.Connection(str(path), flags=OPEN_READ_ONLY)
+        return _connect(path, OPEN_READ_ONLY)
 
     async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
         return await trio.to_thread.run_sync(_read_bounded, path, bytes_max)

@@ -47,10 +47,9 @@ def append(tx: Transaction, events: Sequence[NewEvent]) -> None:
     if not events:
         return
     next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM events")
-    tx.execute_many(
-        """
-        INSERT INTO events (sequence, id, namespace, type, reference, correlator, tx, topic, created)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+    tx.insert_many(
+        "events",
+        "sequence, id, namespace, type, reference, correlator, tx, topic, created",
         [(sequence, *event) for sequence, event in enumerate(events, next)],
     )
     tx.ring("events")

@@ -92,24 +92,25 @@ def append(
     `known` gives the sequences of the data items (by id text) that are stored already: these are only referred to.
     """
     first: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM messages")
-    tx.execute_many(
-        """
-        INSERT INTO messages (sequence, id, namespace, header, hash, data, size, pins, idempotency_key)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+    tx.insert_many(
+        "messages",
+        "sequence, id, namespace, header, hash, data, size, pins, idempotency_key",
         [
             (n, m.id, namespace, m.header, m.hash, m.data, m.size, m.pins, m.idempotency_key)
             for n, m in enumerate(messages, first)
         ],
     )
-    tx.execute_many(
-        "INSERT INTO message_states (message, namespace, state, batch) VALUES (?, ?, ?, ?)",
+    tx.insert_many(
+        "message_states",
+        "message, namespace, state, batch",
         [(n, namespace, state, batch) for n in range(first, first + len(messages))],
     )
     places = dict(known)
     items = _new_items(messages, places, tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"))
     append_data(tx, namespace, items)
-    tx.execute_many(
-        "INSERT INTO message_data (message, position, data) VALUES (?, ?, ?)",
+    tx.insert_many(
+        "message_data",
+        "message, position, data",
         [(n, k, places[item.id]) for n, m in enumerate(messages, first) for k, item in enumerate(m.items)],
     )
     return first
@@ -129,11 +130,9 @@ def _new_items(messages: Sequence[NewMessage], places: dict[str, int], next: int
 
 def append_data(tx: Transaction, namespace: int, items: Iterable[tuple[int, Data]]) -> None:
     """Store data items under the sequences given."""
-    tx.execute_many(
-        """
-        INSERT INTO data (sequence, id, namespace, validator, hash, created, datatype_name, datatype_version, value,
-                          public, blob)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+    tx.insert_many(
+        "data",
+        "sequence, id, namespace, validator, hash, created, datatype_name, datatype_version, value, public, blob",
         [_data_row(sequence, namespace, item) for sequence, item in items],
     )
 

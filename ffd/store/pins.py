@@ -81,10 +81,9 @@ def record(tx: Transaction, namespace: int, events: Sequence[PinnedBatch], now: 
             for position, hash in enumerate(event.contexts)
             if (position, hash) not in before
         ]
-        tx.execute_many(
-            """
-            INSERT INTO pins (sequence, namespace, blockchainevent, position, hash, masked, created)
-            VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        tx.insert_many(
+            "pins",
+            "sequence, namespace, blockchainevent, position, hash, masked, created",
             [(sequence, *row) for sequence, row in enumerate(rows, next)],
         )
         next += len(rows)
