@@ -20,9 +20,14 @@ DATE = "2026-03-01"
 ENVIRONMENT = (
     ("FFD_SOCKET", "The daemon's socket, as --socket."),
     ("FFD_NAMESPACE", "The namespace, as --namespace."),
-    ("XDG_RUNTIME_DIR", "The socket is ffd/ffd.sock in it, unless it is named."),
+    ("XDG_RUNTIME_DIR", "The socket is ffd/ffd.sock in it, unless it is named: see FILES."),
     ("NO_COLOR", "Any value: no colour."),
     ("TERM", "dumb: no colour and no progress."),
+)
+FILES = (
+    ("$XDG_RUNTIME_DIR/ffd/ffd.sock", "The socket of this user's ffd, unless it is named; without a session"),
+    ("/tmp/ffd-UID/ffd.sock", "is where it is. If there is none,"),  # noqa: S108
+    ("/run/ffd/ffd.sock", "is asked: that of the system's ffd."),
 )
 OVERVIEW = """\
 Results go to stdout, and only they do; what is said about the work goes to stderr.
@@ -77,7 +82,7 @@ def page(command: Any, context: Any, path: list[str], see: list[str]) -> str:
         *definitions((str(code), f"{named}: {what}.") for code, (named, what) in EXIT_CODES.items()),
     ]
     if path == ["ffctl"]:
-        parts += [".SH ENVIRONMENT", *definitions(ENVIRONMENT)]
+        parts += [".SH ENVIRONMENT", *definitions(ENVIRONMENT), ".SH FILES", *definitions(FILES)]
     parts += [".SH SEE ALSO", ",\n".join(f".BR {escaped(other)} (1)" for other in see).replace(",\n", " ,\n"), ""]
     return "\n".join(parts)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,15 @@ def test_nothing_is_loaded_that_is_not_needed(words: list[str], too_much: set[st
 @pytest.mark.parametrize("words", [["t"], ["sub", "show", ""], ["tail", "--topic", ""]])
 def test_completion_loads_no_more_than_a_call(words: list[str], node: Node) -> None:
     assert modules(node, words, _FFCTL_COMPLETE="zsh").isdisjoint(ALWAYS_TOO_MUCH | STREAMS | PERSON)
+
+
+def test_ctrl_c_while_it_loads_ends_it_quietly(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt  # it came while this was loaded\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "ffctl", "status"], capture_output=True, text=True, check=False, timeout=30, cwd=ROOT,
+        env={**environment(tmp_path / "s"), "PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTHONSAFEPATH": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def modules(node: Node, words: list[str], **env: str) -> set[str]:
