@@ -7,6 +7,7 @@ dispatcher ended, and begun anew from where it stands.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from msgspec import structs
 from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, DispatcherStatistics
 from ffd.delivery.matching import compile_filter
 from ffd.delivery.recent import PAGE_EVENTS, RecentEvents
-from ffd.model.errors import Conflict, NotFound
+from ffd.model.errors import Conflict, Full, NotFound
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import Namespace
 from ffd.model.subscription import (
@@ -34,7 +35,10 @@ from ffd.store.leadership import Deposed, Leadership, forget, lead
 from ffd.store.subscriptions import SubscriptionRow
 from ffd.world import World
 
+log = logging.getLogger(__name__)
+
 POLL_S = 1.0
+NO_ROOM_S = 5.0
 EVERY_NAMESPACE = "*"
 
 Placed = Callable[[Dispatcher | None], None]
@@ -147,8 +151,8 @@ class Subscriptions:
             row = self._store.peek(lambda tx: subscriptions.find_by_name(tx, namespace.number, name))
             if row is None:
                 await wait_rung(ticket, at_most_s=POLL_S)
-            else:
-                await self._serve_until_changed(row, consumer, placed, ticket)
+            elif not await self._serve_until_changed(row, consumer, placed, ticket):
+                await trio.sleep(NO_ROOM_S)
 
     async def serve_ephemeral(self, subscription: Subscription, consumer: Consumer, placed: Placed) -> None:
         """Deliver a subscription that nobody remembers. Runs until cancelled; Raises Invalid for its filter."""
@@ -158,17 +162,23 @@ class Subscriptions:
 
     async def _serve_until_changed(
         self, row: SubscriptionRow, consumer: Consumer, placed: Placed, ticket: trio.Event
-    ) -> None:
-        subscription = self.read(row)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_when_changed, row, ticket, nursery.cancel_scope)
-            async with lead(self._world, self._store, dispatcher_role(row.id), process=self._process) as leadership:
-                start = self._store.peek(lambda tx: _start(tx, row))
-                try:
-                    await self._dispatch(subscription, consumer, placed, start, leadership)
-                except* Deposed:
-                    # Another process leads by now; stand by for it.
-                    nursery.cancel_scope.cancel()
+    ) -> bool:
+        """Deliver while the subscription is what it is; False when the disk had no room to begin that."""
+        subscription, had_room = self.read(row), True
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_when_changed, row, ticket, nursery.cancel_scope)
+                async with lead(self._world, self._store, dispatcher_role(row.id), process=self._process) as leadership:
+                    start = self._store.peek(lambda tx: _start(tx, row))
+                    try:
+                        await self._dispatch(subscription, consumer, placed, start, leadership)
+                    except* Deposed:
+                        # Another process leads by now; stand by for it.
+                        nursery.cancel_scope.cancel()
+        except* Full as full:
+            log.warning("subscription %s cannot be delivered now: %s", subscription.name, full.exceptions[0])
+            had_room = False
+        return had_room
 
     async def _cancel_when_changed(self, row: SubscriptionRow, ticket: trio.Event, scope: trio.CancelScope) -> None:
         bell = self._store.bell("subscriptions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -10,15 +11,18 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.daemon.config import NamespaceConfig, OrgConfig
+from ffd.delivery.dispatcher import Dispatcher
 from ffd.inbound import download
 from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict, FfdError
 from ffd.model.namespace import LEDGER_VERIFIER, org_did
+from ffd.model.subscription import parse_subscription
 from ffd.plugins.ledger.signing import body_text, sign
 from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin
+from ffd.ports.transport import Delivery
 from ffd.store import Transaction, namespaces
 from ffd.store.namespaces import ORG, IdentityRow
-from tests.world import Cast, Node, draft
+from tests.world import Cast, Node, draft, read_event
 
 KEY_FILE = "keys/org.pem"
 
@@ -187,3 +191,41 @@ async def test_payloads_that_never_come_do_not_keep_the_others_from_being_fetche
     assert await bob.heard(1) == ["late"]
     tried = bob.rows("SELECT count(*) FROM operations WHERE type LIKE '%download%' AND error IS NOT NULL")
     assert tried == [(8,)], "each had its turn"
+
+
+class Ear:
+    """An app that acknowledges what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+        self.dispatcher: Dispatcher | None = None
+
+    def placed(self, dispatcher: Dispatcher | None) -> None:
+        self.dispatcher = dispatcher
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await trio.lowlevel.checkpoint()
+        for event in [read_event(json.loads(text)) for text in delivery.events]:
+            self.heard += event.values
+            assert self.dispatcher is not None and self.dispatcher.ack(event.id)
+
+
+async def test_an_app_that_connects_while_the_disk_is_full_is_served_when_there_is_room(
+    world: Cast, autojump_clock: object
+) -> None:
+    """To lead is to write, and the refusal of that write ended the connection."""
+    (alice,) = await world.nodes("alice")
+    await alice.broadcast("tea")
+    await alice.heard(1)
+    request = parse_subscription(b'{"name":"second","options":{"firstEvent":"oldest","withData":true}}')
+    await alice.desk.subscriptions.create(alice.namespace, request)
+    alice.disk.full = True
+    ear = Ear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alice.desk.subscriptions.serve_durable, alice.namespace, "second", ear, ear.placed)
+        await trio.sleep(30)
+        alice.disk.full = False
+        with trio.fail_after(600):
+            while ear.heard != ["tea"]:  # noqa: ASYNC110 - no bell tells of this
+                await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
