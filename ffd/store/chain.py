@@ -138,11 +138,11 @@ def _reading(connection: apsw.Connection) -> Iterator[None]:
         raise Away(
             "FFD4022", f"ledger {connection.filename} cannot be read now ({error}): it is tried again"
         ) from error
-    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError) as error:
         raise _as_damaged(connection, error) from error
 
 
-def _as_damaged(connection: apsw.Connection, error: apsw.Error) -> Broken:
+def _as_damaged(connection: apsw.Connection, error: Exception) -> Broken:
     return Broken(
         "FFD4023", f"ledger {connection.filename} is damaged ({error}): restore it from a backup or another member"
     )

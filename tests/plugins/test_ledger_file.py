@@ -130,6 +130,14 @@ async def test_a_ledger_whose_pages_are_damaged_is_broken(file: FileLedgers) -> 
 # Several at once
 
 
+async def test_a_ledger_whose_text_is_none_is_broken(file: FileLedgers) -> None:
+    alice = await file.node("alice")
+    await fill(alice, *"ab")
+    file.execute("UPDATE entries SET body = CAST(x'ff' AS TEXT) WHERE height = 1")
+    with pytest.raises(Broken, match="FFD4023"):
+        await everything(alice)
+
+
 async def test_many_nodes_may_make_the_file_at_once(scratch: Path, file: FileLedgers) -> None:
     async def arrive(name: str) -> None:
         async with file.visit(name) as ledger:

@@ -239,6 +239,7 @@ ALTERED = {
     "a signature": {"signature": SIGNED_BY_ANOTHER},
     "a signer": {"signer": key_of("mallory").public_key().public_bytes_raw()},
     "a time": {"timestamp": 1},
+    "a time before all times": {"timestamp": -1},
     "a hash": {"hash": sha256(b"something")},
     "a hash before": {"previous": sha256(b"something")},
 }

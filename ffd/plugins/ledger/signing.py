@@ -80,8 +80,7 @@ def sign(key: Ed25519PrivateKey, body: str) -> tuple[bytes, bytes]:
 
 def check_entry(entry: Entry, previous: bytes) -> None:
     """Refuse an entry that does not follow `previous`, or is not what its signer signed. Raises Broken, naming it."""
-    expected = entry_hash(entry.previous, entry.height, entry.timestamp, entry.signer, entry.signature, entry.body)
-    if entry.previous != previous or entry.hash != expected:
+    if entry.previous != previous or entry.timestamp < 0 or entry.hash != _hash_of(entry):
         raise Broken(
             "FFD4011",
             f"ledger entry {entry.height} was altered, or one before it is missing: restore the ledger file from "
@@ -110,6 +109,10 @@ def whole_part(entries: Sequence[Entry], previous: bytes) -> list[Entry]:
             break
         whole.append(entry)
     return whole
+
+
+def _hash_of(entry: Entry) -> bytes:
+    return entry_hash(entry.previous, entry.height, entry.timestamp, entry.signer, entry.signature, entry.body)
 
 
 def position_of(entry: Entry) -> str:
