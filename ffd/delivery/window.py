@@ -62,7 +62,7 @@ class Window:
         refused = self._sent.get(id)
         if refused is None or refused.acknowledged:
             return None
-        self._revoked = {key for key, sent in self._sent.items() if sent.sequence >= refused.sequence}
+        self._revoked |= {key for key, sent in self._sent.items() if sent.sequence >= refused.sequence}
         self._sent = {key: sent for key, sent in self._sent.items() if sent.sequence < refused.sequence}
         self.read = refused.sequence - 1
         self._move()

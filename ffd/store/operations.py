@@ -10,6 +10,8 @@ INITIALIZED, PENDING, SUCCEEDED, FAILED = "Initialized", "Pending", "Succeeded",
 UPLOAD_BATCH = "sharedstorage_upload_batch"
 DOWNLOAD_BATCH = "sharedstorage_download_batch"
 PIN_BATCH = "blockchain_pin_batch"
+BLOCKCHAIN_IDS_MAX = 100
+"""How many names of the ledger a transaction keeps: one is usual, and members may pin under another's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def ensure_transaction(
         )
         return True
     if blockchain_id is not None:
-        known = {part for part in (row[0] or "").split(",") if part} | {blockchain_id.lower()}
-        tx.execute("UPDATE transactions SET blockchain_ids = ? WHERE id = ?", (",".join(sorted(known)), id))
+        known = {part for part in (row[0] or "").split(",") if part}
+        if blockchain_id.lower() not in known and len(known) < BLOCKCHAIN_IDS_MAX:
+            listed = ",".join(sorted({*known, blockchain_id.lower()}))
+            tx.execute("UPDATE transactions SET blockchain_ids = ? WHERE id = ?", (listed, id))
     return False

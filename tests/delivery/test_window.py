@@ -102,3 +102,12 @@ def test_a_late_ack_of_what_was_refused_is_known_and_changes_nothing() -> None:
     assert window.read == 0 and window.offset == 0
     window.send([(1, "one"), (2, "two")], 2)
     assert not window.revoked("two") and window.ack(["one", "two"])
+
+
+def test_a_late_ack_is_known_though_an_earlier_event_was_refused_meanwhile() -> None:
+    window = Window(0, 3)
+    window.send([(1, "one"), (2, "two")], 2)
+    assert window.nack("two") == 2 and window.nack("one") == 1
+    assert window.revoked("two") and window.revoked("one")
+    window.send([(1, "one")], 1)
+    assert window.revoked("two") and not window.revoked("one")
