@@ -36,6 +36,7 @@ _EXIT_BY_STATUS: Mapping[int, int] = {
     503: BLOCKED,
 }
 _CODE = re.compile(r"(FFD?\d{4,5}): (.*)", re.DOTALL)
+_MESSAGE = re.compile(r"[Mm]essage (?:with ID )?'([0-9a-f-]{36})'")
 _REJECTED = "FF10269"  # FireFly answers 500 when a message that was waited for is rejected
 
 
@@ -279,7 +280,13 @@ def refusal(status: int, body: bytes) -> Failure:
         text = f"FFD6009: the daemon answered {status} with {body[:200].decode('utf-8', 'replace')!r}"
     code, words = code_and_words(text)
     exit_code = BLOCKED if code == _REJECTED else _EXIT_BY_STATUS.get(status, FAILED)
-    return Failure(exit_code, code, words, _HINTS.get(code, ""))
+    return Failure(exit_code, code, words, _hint(code, words))
+
+
+def _hint(code: str, words: str) -> str:
+    """What helps with this refusal; it names the message that the refusal is about."""
+    message = _MESSAGE.search(words)
+    return _HINTS.get(code, "").replace("ID", message[1] if message else "ID")
 
 
 def refused_frame(text: str) -> Failure:
@@ -289,7 +296,7 @@ def refused_frame(text: str) -> Failure:
     if code == "FF10176" and inner[0]:
         code, words = inner
     return Failure(
-        _EXIT_BY_CODE.get(code, USAGE if code.startswith("FF00") else FAILED), code, words, _HINTS.get(code, "")
+        _EXIT_BY_CODE.get(code, USAGE if code.startswith("FF00") else FAILED), code, words, _hint(code, words)
     )
 
 
@@ -310,7 +317,7 @@ _EXIT_BY_CODE = {
 }
 _HINTS = {
     "FF10187": "leave --namespace out for `default`",
-    "FF10269": "the message's rejectReason says why: ffctl msg list --state rejected -n 1 -o yaml",
+    "FF10269": "the message's rejectReason says why: `ffctl msg show ID`",
     "FF10436": "leave --namespace out for `default`",
     "FF10430": "it was accepted before: nothing is lost",
     "FF10193": "change it, and keep its offset, with `ffctl sub create --replace`",

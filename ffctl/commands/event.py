@@ -1,10 +1,12 @@
 """`ffctl event`: the log of events."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from ffctl import live
+from ffctl.failure import NOT_FOUND, Failure
 from ffctl.listing import Collection, show_list
 from ffctl.options import Follow, Last, Since, Topics, Types, Until, exactly, known, window, with_id
 from ffctl.output import show
@@ -58,13 +60,23 @@ def list_events(
     show_list(settings_of(ctx), Collection(client_of(ctx).events, EVENT), query, last=last, follow=follow)
 
 
-@app.command("show", epilog=examples("ffctl event show cb0e6de1-50a9-44f2-a2ff-411f6dcc19c9 -o yaml"))
+@app.command(
+    "show", epilog=examples("ffctl event show 42", "ffctl event show cb0e6de1-50a9-44f2-a2ff-411f6dcc19c9 -o yaml")
+)
 def show_event(
     ctx: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="The event's id, or its sequence number.")],
     references: Annotated[
         bool, typer.Option("--references/--no-references", help="With the message or other object that it speaks of.")
     ] = True,
 ) -> None:
     """Show one event."""
-    show(settings_of(ctx), client_of(ctx).event(id, references=references), EVENT)
+    client = client_of(ctx)
+    if not re.fullmatch(r"[0-9]{1,18}", id):
+        show(settings_of(ctx), client.event(id, references=references), EVENT)
+        return
+    rows = client.events([("sequence", id), ("limit", "1"), ("fetchreferences", str(references).lower())])
+    if not rows:
+        hint = "the sequence is of all namespaces: it may be another's"
+        raise Failure(NOT_FOUND, "FFD6006", f"there is no event {id} in namespace {client.namespace!r}", hint)
+    show(settings_of(ctx), rows[0], EVENT)

@@ -6,7 +6,9 @@ them; whatever was accepted by then is on disk, and is where the next start begi
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from pathlib import Path
 
 import trio
 
@@ -21,6 +23,8 @@ from ffd.daemon.work import roles_of
 from ffd.model.errors import Full
 from ffd.store.offsets import prove_writable
 from ffd.world import World
+
+_log = logging.getLogger(__name__)
 
 QUEUE_FULL = "FFD3001"  # said without a look at the disk
 QUEUE_LOOK_S = 0.1
@@ -45,10 +49,21 @@ async def run_node(
             async with trio.open_nursery() as doors:
                 doors.start_soon(_follow_reloads, config, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
+                _look_at_the_disk(parts)
                 ready(f"ffd {__version__} on {address}", lambda: _do_a_turn(parts))
                 await stop.wait()
                 doors.cancel_scope.cancel()
             below.cancel_scope.cancel()
+
+
+def _look_at_the_disk(parts: Parts) -> None:
+    """Tell at a start what every sender would be told."""
+    free, reserve = parts.world.disk_free(Path(parts.config.state_dir)), parts.config.limits.disk_reserve_bytes
+    if free < reserve:
+        _log.warning(
+            "%d bytes are free on the disk of %s, fewer than limits.disk_reserve_bytes (%d): no message is accepted",
+            free, parts.config.state_dir, reserve,
+        )  # fmt: skip
 
 
 async def _follow_reloads(begun: Config, reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ffctl import live
+from ffctl.client import refusal
 from ffctl.failure import EXIT_CODES
 from ffd.model.event import EVENT_TYPES
 from tests.ffctl.conftest import COMMAND, ROOT, Ffctl, environment
@@ -89,6 +90,11 @@ def test_a_word_that_was_mistyped_is_recognised(node: Node, ffctl: Ffctl) -> Non
 
 def test_every_type_of_event_is_known_here() -> None:
     assert set(live.EVENT_TYPES) == set(EVENT_TYPES)
+
+
+def test_the_hint_names_the_message_that_it_is_about() -> None:
+    failure = refusal(408, b'{"error":"FF10260: The request timed out: message \'%s\' is accepted"}' % uid(7).encode())
+    assert failure.exit_code == 6 and f"`ffctl msg show {uid(7)}`" in failure.hint
 
 
 def test_what_is_missing_or_too_much_is_said(ffctl: Ffctl) -> None:

@@ -92,6 +92,16 @@ def test_a_consumer_that_is_killed_again_and_again_misses_nothing(place: Path, f
     assert len(repeats) <= 5 and all(0 < again <= 51 for again in repeats)
 
 
+def test_an_event_is_shown_by_its_id_or_its_sequence_number(ffctl: Ffctl) -> None:
+    ffctl("broadcast", "hello", "--confirm")
+    by_number = json.loads(ffctl("event", "show", "3", "-o", "json").out)
+    assert by_number["sequence"] == 3 and by_number["message"]["header"]["topics"] == ["default"]
+    assert json.loads(ffctl("event", "show", by_number["id"], "-o", "json").out) == by_number
+    assert "message" not in json.loads(ffctl("event", "show", "3", "--no-references", "-o", "json").out)
+    missing = ffctl("event", "show", "4711")
+    assert missing.code == 3 and "there is no event 4711 in namespace 'default'" in missing.err
+
+
 def test_a_count_takes_exactly_so_many_each_time(ffctl: Ffctl) -> None:
     ffctl("broadcast", "--lines", stdin=numbered(20))
     heard: list[int] = []

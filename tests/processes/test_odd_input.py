@@ -280,6 +280,7 @@ def test_a_disk_below_its_reserve_takes_nothing_new_and_says_so(node: Node) -> N
     done = node.ffctl("broadcast", "--lines", stdin="a\nb\n")
     assert done.code == 1 and "FFD3002" in done.err
     assert node.sequences()["messages"] == 0 and node.is_ready()
+    assert daemon.logged("fewer than limits.disk_reserve_bytes")
     node.stop(daemon)
 
 
