@@ -6,9 +6,9 @@ header and is cut to the width; on a pipe it has neither: columns end at tabs an
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ffctl.failure import FAILED, PIPE_CLOSED, Failure, usage
@@ -234,7 +234,7 @@ class _Table:
         return sum(before) + len(_GAP) * len(before) + wanted > _room()
 
     def _shortened(self, cells: list[list[str]]) -> list[list[str]]:
-        today = datetime.now(UTC).date().isoformat()
+        today = time.strftime("%Y-%m-%d", time.gmtime())
         return [
             [short_time(cell, today) if column.time else cell for cell, column in zip(row, self._columns, strict=True)]
             for row in cells
