@@ -50,8 +50,6 @@ EVENT_TYPES = (
 MESSAGE_EVENT_TYPES = frozenset({MESSAGE_CONFIRMED, MESSAGE_REJECTED})
 """The types whose reference is a message."""
 
-TOPIC_DEFINITION = "ff_definition"
-"""The topic of events of datatypes, identities and contract APIs."""
 TOPIC_BATCH_PIN = "ff_batch_pin"
 """The topic of ledger events that pin batches."""
 

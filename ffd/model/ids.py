@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from ffd.model.errors import Invalid
 
-UUID_BYTES = 16
 HASH_BYTES = 32
 
 _NORMAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

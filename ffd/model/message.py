@@ -26,7 +26,6 @@ STAGED, READY, SENT, PENDING, CONFIRMED, REJECTED, CANCELLED = MESSAGE_STATES = 
 )  # fmt: skip
 BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "unpinned", "contract_invoke_pin")
 """Transaction types that may carry a message."""
-PINNED_TX_TYPES = frozenset({BATCH_PIN, CONTRACT_INVOKE_PIN})
 
 _KEPT_LENGTH_MAX = 1024
 

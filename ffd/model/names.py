@@ -7,7 +7,6 @@ from functools import lru_cache
 from ffd.model.errors import Invalid
 from ffd.model.ids import parse_uuid
 
-NAME_MAX = 64
 TOPICS_MAX = 10
 TOPICS_LENGTH_MAX = 1024
 DEFAULT_TOPICS = ("default",)

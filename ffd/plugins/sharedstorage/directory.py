@@ -12,7 +12,6 @@ from ffd.ports.plugin import PluginSetting
 from ffd.world import World
 
 ERRNO_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT
-FILE_MODE = 0o644  # other members of the same machine read it
 
 
 class DirectoryStorage:
@@ -57,7 +56,7 @@ class DirectoryStorage:
         path = self._path(digits)
         try:
             self._world.make_directory(path.parent)
-            await self._world.write_file(path, content, mode=FILE_MODE)
+            await self._world.write_file(path, content)
         except OSError as error:
             raise _as_refusal(path, error) from error
 
