@@ -101,6 +101,10 @@ class Client:
         """Pins that match."""
         return self._list("pins", query)
 
+    def operations(self, query: Query) -> list[bytes]:
+        """Operations that match."""
+        return self._list("operations", query)
+
     def subscriptions(self, query: Query) -> list[bytes]:
         """Durable subscriptions that match."""
         return self._list("subscriptions", query)
@@ -321,6 +325,6 @@ _HINTS = {
     "FF10436": "leave --namespace out for `default`",
     "FF10430": "it was accepted before: nothing is lost",
     "FF10193": "change it, and keep its offset, with `ffctl sub create --replace`",
-    "FF10260": "see how far it has come with `ffctl msg show ID`, and what holds it up with `ffctl status`",
+    "FF10260": "see how far it has come with `ffctl msg show ID`, and what holds it up with `ffctl`",
     "FF00166": "it may have been done: look, or send again with an idempotency key",
 }

@@ -1,6 +1,6 @@
 """`ffctl status`, and what `ffctl` alone says."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from ffctl.plain import decode, lookup, text_of, visible
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
 from ffctl.views import STATUS
+
+if TYPE_CHECKING:
+    from ffctl.client import Client
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -25,13 +28,23 @@ def status(ctx: typer.Context) -> None:
 def overview(ctx: typer.Context) -> None:
     """The node's state in a few lines, and what to do next."""
     settings = settings_of(ctx)
-    raw = client_of(ctx).status()
+    client = client_of(ctx)
+    raw = client.status()
     if settings.output not in (None, "table") or settings.format:
         show(settings, raw, STATUS)
         return
     value = decode(raw)
-    lines = [f"{name:<14}{visible(text)}" for name, text in _facts(value) if text]
+    facts = _facts(value)
+    if text_of(lookup(value, "ffd.backlog.unsent")) not in ("", "0"):
+        facts += [("tries again", error) for error in _errors(client)]
+    lines = [f"{name:<14}{visible(text)}" for name, text in facts if text]
     write("\n".join([*lines, "", "Next:", *(f"  {command}" for command in _next(value)), ""]))
+
+
+def _errors(client: "Client") -> list[str]:
+    """What the outside said against the latest batches that are not on the ledger yet, each sentence once."""
+    rows = client.operations([("status", "Initialized"), ("sort", "-created"), ("limit", "50")])
+    return list(dict.fromkeys(text_of(decode(row).get("error")) for row in rows))
 
 
 def _facts(value: Any) -> list[tuple[str, str]]:

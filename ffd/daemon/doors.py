@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from ffd.daemon.parts import Parts, usable
 from ffd.daemon.roles import Roles
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
-from ffd.model.errors import Conflict
+from ffd.model.errors import Broken, Conflict
 from ffd.model.ids import format_uuid
 from ffd.outbound.accept import AcceptLimits, Acceptor
 
@@ -48,7 +49,7 @@ async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
         raise Conflict("FFD1103", f"another ffd already listens on {path}: stop it, or give --socket PATH")
     try:
         with usable(path):
-            listener = await world.listen_unix(path, mode=parts.config.socket.mode, group=parts.config.socket.group)
+            listener = await _listen(parts, path)
         try:
             yield [listener]
         finally:
@@ -75,6 +76,22 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
         new_id=lambda: format_uuid(parts.world.new_id()),
         task_status=task_status,
     )
+
+
+async def _listen(parts: Parts, path: Path) -> trio.SocketListener:
+    """The node's own listener. Raises Broken when its socket may not be given to the group that was asked for."""
+    wanted = parts.config.socket
+    try:
+        return await parts.world.listen_unix(path, mode=wanted.mode, group=wanted.group)
+    except PermissionError as error:
+        if error.errno != errno.EPERM or not wanted.group:
+            raise
+        parts.world.remove_file(path)
+        raise Broken(
+            "FFD1106",
+            f"this user may not give {path} to the group {wanted.group}: add it to that group, or name another in "
+            "socket.group",
+        ) from error
 
 
 def address_of(listeners: list[trio.SocketListener]) -> str:

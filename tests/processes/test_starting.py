@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import grp
 import logging
+import os
+import shutil
 import signal
 import socket
 import time
 from random import Random
+
+import pytest
 
 from tests.processes.node import House, Node, Program, query, until
 
@@ -229,6 +234,32 @@ def test_a_file_in_the_place_of_the_state_is_told_with_what_to_do(node: Node) ->
     done = node.launch().wait()
     assert done.code == 1 and done.err.endswith("move the file away that is in its place, or choose another\n")
     assert node.state.read_text() == "no folder"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may give away what it likes")
+def test_a_group_that_the_user_is_not_in_is_refused_and_leaves_no_socket(node: Node) -> None:
+    mine = {*os.getgroups(), os.getegid()}
+    other = next(group.gr_name for group in grp.getgrall() if group.gr_gid not in mine)
+    node.config.write_text(f'[socket]\ngroup = "{other}"\n')
+    bare = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = node.launch(before=bare).wait()
+    told = f"ffd: FFD1106: this user may not give {node.socket} to the group {other}: add it to that group"
+    assert done.code == 1 and done.err.startswith(told)
+    assert not node.socket.exists()
+
+
+def test_what_holds_up_the_way_out_is_to_be_seen(node: Node) -> None:
+    storage = node.state / "storage"
+    daemon = node.start()
+    storage.rmdir()
+    storage.write_text("in the way")
+    assert node.ffctl("broadcast", "-t", "t", "held up").code == 0
+    until("ffctl says why", lambda: "tries again   FFD4106: " in node.ffctl().out)
+    storage.unlink()
+    storage.mkdir()
+    until("it goes on", lambda: node.confirmed("t") == ["held up"])
+    assert "tries again" not in node.ffctl().out
+    node.stop(daemon)
 
 
 def test_a_daemon_without_standard_streams_works(node: Node) -> None:
