@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -42,6 +43,7 @@ async def run_hosted(node: Node, config: Config, load: Callable[[], Config], env
 
     The first SIGTERM or SIGINT asks it to stop within `timeouts.stop_s`, a second one stops it now, SIGHUP reloads.
     """
+    _allow_descriptors()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             host = _Host(config, load, service_manager(environ, pid=os.getpid()), nursery)
@@ -50,6 +52,12 @@ async def run_hosted(node: Node, config: Config, load: Callable[[], Config], env
                 await node(stop=host.stop, ready=host.ready, reload=host.reloads)
             nursery.cancel_scope.cancel()
     return not host.work.cancelled_caught
+
+
+def _allow_descriptors() -> None:
+    """As many open files as this user may have: what a shell grants is for programs that wait with select(2)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Host:

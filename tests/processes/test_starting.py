@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import time
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -259,6 +260,15 @@ def test_what_holds_up_the_way_out_is_to_be_seen(node: Node) -> None:
     storage.mkdir()
     until("it goes on", lambda: node.confirmed("t") == ["held up"])
     assert "tries again" not in node.ffctl().out
+    node.stop(daemon)
+
+
+def test_a_daemon_takes_all_the_descriptors_that_it_may_have(node: Node) -> None:
+    """It is configured for more connections than a shell grants files."""
+    daemon = node.start(before=["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"])
+    limits = Path(f"/proc/{daemon.pid}/limits").read_text().splitlines()
+    (soft, hard), *_ = [line.split()[3:5] for line in limits if line.startswith("Max open files")]
+    assert soft == hard != "64"
     node.stop(daemon)
 
 
