@@ -67,11 +67,12 @@ class Aggregator:
     async def run(self) -> NoReturn:
         """Turn pins into events, in ledger order, until cancelled."""
         bell = self._store.bell("pins")
-        while True:
-            ticket = bell.ticket()
-            while self._store.peek(self._has_work) and await self._store.write(self.aggregate_page):
-                pass
-            await wait_rung(ticket, at_most_s=POLL_S)
+        with self._store.following("pins", self.aggregate_page, bool):
+            while True:
+                ticket = bell.ticket()
+                while self._store.peek(self._has_work) and await self._store.write(self.aggregate_page):
+                    pass
+                await wait_rung(ticket, at_most_s=POLL_S)
 
     def _has_work(self, tx: Transaction) -> bool:
         """Is there anything to look at? A look is cheaper than a transaction that finds nothing."""

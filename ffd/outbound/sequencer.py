@@ -64,25 +64,49 @@ class Sequencer:
         self._ledger = ledger
         self._storage = storage
         self._leadership = leadership
+        self._idle = False
+        self._sealed: list[SealedBatch] = []
 
     async def run(self) -> NoReturn:
         """Bring out what was sealed before, then whatever becomes ready, until cancelled."""
-        bell = self._store.bell("messages")
         await self._resume()
         sent: list[SentBatch] = []
+        with self._store.following("messages", self._seal_if_idle, self._sealed.extend):
+            while True:
+                sealed = await self._next(sent)
+                sent = [await self._send(batch) for batch in sealed]
+                if LINGER_FROM <= self._store.peek(self._sealer.waiting) < self._sealer.limits.messages_max // 2:
+                    # More came while this batch travelled: the pipe is busy. A batch costs what some hundred messages
+                    # cost, so a moment in which the next one grows is won back. Whoever sends and waits never sees it.
+                    await trio.sleep(LINGER_S)
+
+    async def _next(self, sent: Sequence[SentBatch]) -> list[SealedBatch]:
+        """The next batches, sealed as soon as there are messages; records first what was `sent`."""
+        bell = self._store.bell("messages")
         while True:
             ticket = bell.ticket()
-            if not sent and not self._store.peek(self._sealer.waiting):
+            sealed: list[SealedBatch] = []
+            if sent or self._store.peek(self._sealer.waiting) > 0:
+                sealed = await self._store.write(partial(self._record_and_seal, sent=sent))
+                sent = ()
+            # Those that a transaction sealed for us came before.
+            sealed = self._take_sealed() + sealed
+            if sealed:
+                return sealed
+            self._idle = True
+            try:
                 await wait_rung(ticket, at_most_s=POLL_S)
-                continue
-            sealed = await self._store.write(partial(self._record_and_seal, sent=sent))
-            sent = [await self._send(batch) for batch in sealed]
-            if not sealed:
-                await wait_rung(ticket, at_most_s=POLL_S)
-            elif LINGER_FROM <= self._store.peek(self._sealer.waiting) < self._sealer.limits.messages_max // 2:
-                # More came while this batch travelled: the pipe is busy. A batch costs what some hundred messages
-                # cost, so a moment in which the next one grows is won back. Whoever sends and waits never sees it.
-                await trio.sleep(LINGER_S)
+            finally:
+                self._idle = False
+
+    def _seal_if_idle(self, tx: Transaction) -> list[SealedBatch]:
+        """Seal what is ready, in the very transaction that made it so, while there is nothing else to do."""
+        return self._record_and_seal(tx, ()) if self._idle and not self._sealed else []
+
+    def _take_sealed(self) -> list[SealedBatch]:
+        sealed = self._sealed[:]
+        self._sealed.clear()
+        return sealed
 
     async def _resume(self) -> None:
         number = self._namespace.number

@@ -16,9 +16,10 @@ back after a crash, so nothing in memory can be trusted after one: the store bre
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -112,6 +113,15 @@ class Writing(Generic[T]):
         return cast("outcome.Maybe[T]", self.outcome).unwrap()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Follower(Generic[T]):
+    """Work that belongs into each transaction that rings a bell; `done` is told its result once that is on disk."""
+
+    bell: str
+    unit: Unit[T]
+    done: Callable[[T], object]
+
+
 class Store:
     """Typed reads and writes on the node's database. Made by `open_store`."""
 
@@ -126,6 +136,7 @@ class Store:
         self._queue: deque[Writing[Any]] = deque()
         self._work = trio.Event()
         self._bells: dict[str, Bell] = {}
+        self._followers: list[Follower[Any]] = []
         self._broken: Broken | None = None
         self._company = 0
         self._commits = 0
@@ -152,6 +163,20 @@ class Store:
         self._queue.append(writing)
         self._work.set()
         return writing
+
+    @contextmanager
+    def following(self, bell: str, unit: Unit[T], done: Callable[[T], object]) -> Iterator[None]:
+        """For now, run `unit` at the end of every transaction of this process that rings `bell`, and within it.
+
+        What follows from a write then costs no commit of its own, and is not waited for. Where it fails nothing of it
+        is kept and nobody is told: whoever follows looks at the table as well, and meets the failure there.
+        """
+        follower = Follower(bell, unit, done)
+        self._followers.append(follower)
+        try:
+            yield
+        finally:
+            self._followers.remove(follower)
 
     async def read(self, unit: Unit[T]) -> T:
         """Run `unit` on a reader, off the event loop: for pages and searches."""
@@ -200,10 +225,12 @@ class Store:
         connection = self._writer.connection
         taken: list[Writing[Any]] = []
         rings: set[str] = set()
+        followed: list[Callable[[], object]] = []
         with trio.CancelScope(shield=True):
             try:
                 await self._begin()
                 _run_units(connection, self._queue, taken, rings)
+                followed += _follow(connection, self._followers, rings)
                 await self._writer.run(_commit, connection)
             except apsw.Error as error:
                 refused = _as_refusal(error)
@@ -217,6 +244,8 @@ class Store:
         self._company = sum([writing.company for writing in taken])
         self._commits += 1
         self._units += len(taken)
+        for tell in followed:
+            tell()
         for writing in taken:
             writing.done.set()
         for name in rings:
@@ -257,22 +286,38 @@ def _run_reading(unit: Unit[T], connection: apsw.Connection) -> T:
 def _run_units(
     connection: apsw.Connection, queue: deque[Writing[Any]], taken: list[Writing[Any]], rings: set[str]
 ) -> None:
-    """Run what waits, each in a savepoint, for as long as one may hold the event loop. Fills `taken` and `rings`."""
-    execute = connection.execute
+    """Run what waits for as long as one may hold the event loop. Fills `taken` and `rings`."""
     until = trio.current_time() + UNITS_S
     while queue and len(taken) < UNITS_PER_COMMIT_MAX and (not taken or trio.current_time() < until):
         writing = queue.popleft()
         writing.taken = True
         taken.append(writing)
-        transaction = Transaction(connection)
-        execute("SAVEPOINT unit")
-        writing.outcome = outcome.capture(writing.unit, transaction)
-        if isinstance(writing.outcome, outcome.Error):
-            _refuse_to_go_on(writing.outcome.error)
-            execute("ROLLBACK TO unit")
-        else:
-            rings |= transaction.rings
-        execute("RELEASE unit")
+        writing.outcome = _run_unit(connection, writing.unit, rings)
+
+
+def _follow(
+    connection: apsw.Connection, followers: Sequence[Follower[Any]], rings: set[str]
+) -> Iterator[Callable[[], object]]:
+    """Run those whose bell will ring; what to tell them after the commit."""
+    for follower in followers:
+        if follower.bell in rings:
+            result = _run_unit(connection, follower.unit, rings)
+            if isinstance(result, outcome.Value):
+                yield partial(follower.done, result.value)
+
+
+def _run_unit(connection: apsw.Connection, unit: Unit[T], rings: set[str]) -> outcome.Maybe[T]:
+    """Run one unit in a savepoint: where it fails, nothing of it is kept and it rings no bell."""
+    transaction = Transaction(connection)
+    connection.execute("SAVEPOINT unit")
+    result: outcome.Maybe[T] = outcome.capture(unit, transaction)
+    if isinstance(result, outcome.Error):
+        _refuse_to_go_on(result.error)
+        connection.execute("ROLLBACK TO unit")
+    else:
+        rings |= transaction.rings
+    connection.execute("RELEASE unit")
+    return result
 
 
 def _commit(connection: apsw.Connection) -> None:
@@ -363,6 +408,8 @@ async def _prepare(database: Database, pragmas: tuple[str, ...]) -> None:
 def _refuse_strangers(connection: apsw.Connection, path: Path) -> None:
     with readable(connection):
         check_ours(connection, path)
+        if connection.readonly("main"):  # SQLite opens so what it may not write
+            raise _not_writable(path)
 
 
 def prepare_connection(connection: apsw.Connection, pragmas: tuple[str, ...]) -> None:
@@ -381,4 +428,8 @@ def readable(connection: apsw.Connection) -> Iterator[None]:
     except apsw.NotADBError as error:
         raise Broken("FFD3008", f"{connection.filename} is not a database: restore it, or move it away") from error
     except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
-        raise Broken("FFD3003", f"{connection.filename} cannot be written: make its file system writable") from error
+        raise _not_writable(connection.filename) from error
+
+
+def _not_writable(path: str | Path) -> Broken:
+    return Broken("FFD3003", f"{path} cannot be written: give its user the right to, and its file system too")

@@ -107,6 +107,40 @@ async def test_a_bell_rings_after_the_commit_and_not_without_one(store: Store, a
     assert not store.bell("offsets").ticket().is_set()
 
 
+async def test_what_follows_from_a_write_is_on_disk_with_it(store: Store, autojump_clock: object) -> None:
+    told: list[int] = []
+    before = store.statistics().commits
+    with store.following("offsets", note("follower", 7), told.append):
+        await store.write(note("one"))
+    assert (stored(store), told) == ({"one", "follower"}, [7])
+    assert store.statistics().commits - before == 1
+    await store.write(note("two"))
+    assert (stored(store), told) == ({"one", "two", "follower"}, [7]), "nobody follows any more"
+
+
+async def test_a_follower_that_fails_takes_nothing_with_it(store: Store, autojump_clock: object) -> None:
+    def fails(tx: Transaction) -> None:
+        note("half done")(tx)
+        raise ValueError
+
+    told: list[None] = []
+    with store.following("offsets", fails, told.append):
+        await store.write(note("one"))
+    assert (stored(store), told) == ({"one"}, [])
+
+
+async def test_a_follower_is_told_of_nothing_that_is_not_on_disk(
+    store: Store, disk: Disk, autojump_clock: object
+) -> None:
+    told: list[int] = []
+    with store.following("offsets", note("follower"), told.append):
+        disk.full = True
+        with pytest.raises(Full, match="FFD3002"):
+            await store.write(note("one"))
+        disk.full = False
+    assert (stored(store), told) == (set(), [])
+
+
 async def test_a_cancel_before_the_unit_ran_leaves_nothing(store: Store, autojump_clock: object) -> None:
     first, second, third = [store.begin(note(name, 1)) for name in ("first", "second", "third")]
     result = None
