@@ -27,6 +27,7 @@ from ffd.store.messages import NewMessage
 from ffd.world import World
 
 GATHERING_MAX = 500
+MIB = 1 << 20
 ROOM_CHECK_S = 0.1  # in so little time nobody fills the reserve
 MESSAGE_SIZE_BASE = 1024
 """Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
@@ -180,8 +181,9 @@ class Acceptor:
         if free < self.limits.disk_reserve_bytes:
             raise Full(
                 "FFD3002",
-                f"{free} bytes are free on the disk of {self._store.path.parent}, and {self.limits.disk_reserve_bytes} "
-                f"are kept for what was accepted before: make room, then send again",
+                f"{free // MIB} MiB are free on the disk of {self._store.path.parent}, and "
+                f"{self.limits.disk_reserve_bytes // MIB} MiB are kept for what was accepted before: make room, then "
+                f"send again",
             )
         self._room_until = trio.current_time() + ROOM_CHECK_S
 

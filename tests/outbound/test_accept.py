@@ -115,12 +115,12 @@ async def test_a_backlog_at_its_limit_takes_no_more_and_none_of_a_frame(author: 
 
 
 async def test_a_disk_without_room_takes_nothing(disk: Disk, autojump_clock: object) -> None:
-    limits = AcceptLimits(disk_reserve_bytes=1000)
+    limits = AcceptLimits(disk_reserve_bytes=8 << 20)
     async with open_author(disk, limits=limits) as author:
-        disk.free_bytes = 999
-        with pytest.raises(Full, match="FFD3002: 999 bytes are free"):
+        disk.free_bytes = (8 << 20) - 1
+        with pytest.raises(Full, match="FFD3002: 7 MiB are free .*, and 8 MiB are kept"):
             await author.accept("tea")
-        disk.free_bytes = 1000
+        disk.free_bytes = 8 << 20
         await author.accept("tea")
 
 

@@ -8,7 +8,7 @@ import pytest
 from ffd.model.errors import Broken, Invalid
 from ffd.store import open_store
 from ffd.store.migrate import APPLICATION_ID, migrate, steps
-from ffd.world import RealWorld
+from ffd.world import Database, RealWorld
 
 NOW = 1_800_000_000_000_000_000
 
@@ -60,3 +60,19 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
         async with open_store(RealWorld(), path):
             pass
     assert path.read_bytes() == before
+
+
+class ReadOnlyWorld(RealWorld):
+    """What SQLite does with a file that its user may only read: it opens it so, and says nothing."""
+
+    async def open_database(self, path: Path, *, read_only: bool = False) -> Database:
+        return await super().open_database(path, read_only=True)
+
+
+async def test_a_file_that_may_only_be_read_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ffd.db"
+    async with open_store(RealWorld(), path):
+        pass
+    with pytest.raises(Broken, match=f"FFD3003: {path} cannot be written"):
+        async with open_store(ReadOnlyWorld(), path):
+            pass
