@@ -19,6 +19,7 @@ from ffd.model.ids import format_uuid
 from ffd.ports.retry import Backoff
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.store import Store, Transaction, batches, operations, pins
+from ffd.store.batches import BatchRow
 from ffd.store.bells import wait_rung
 from ffd.store.leadership import Leadership
 from ffd.store.operations import DOWNLOAD_BATCH, PENDING, OperationRow
@@ -54,8 +55,8 @@ class Fetcher:
         return read_payload(content, self.arrivals.namespace.network_name, self._bytes_max)
 
     async def try_fetch(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | None:
-        """The payload if it is there and whole; a download finds out otherwise why it is not."""
-        if not reference:
+        """The payload if it is there, whole, and not here already; a download finds out otherwise why it is not."""
+        if not reference or self._is_here(batch, batch_hash):
             return None
         try:
             return await self.fetch(batch, batch_hash, reference)
@@ -64,8 +65,16 @@ class Fetcher:
 
     def is_own(self, batch: bytes, batch_hash: bytes) -> bool:
         """Did this node seal the batch?"""
-        found = self._store.peek(lambda tx: batches.find(tx, self.arrivals.namespace.number, batch))
+        found = self._find(batch)
         return found is not None and bool(found.sealed) and found.hash == batch_hash
+
+    def _is_here(self, batch: bytes, batch_hash: bytes) -> bool:
+        """Was it read before? Ledgers say things twice, and are read again for a namespace that joins late."""
+        found = self._find(batch)
+        return found is not None and found.confirmed is not None and found.hash == batch_hash
+
+    def _find(self, batch: bytes) -> BatchRow | None:
+        return self._store.peek(lambda tx: batches.find(tx, self.arrivals.namespace.number, batch))
 
 
 class Downloads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -99,6 +100,18 @@ async def wait_heard_in(node: Node, namespace: str, count: int) -> None:
             await trio.sleep(0.1)
 
 
+class Watched(dict[str, bytes]):
+    """A shelf that knows what it was asked for."""
+
+    def __init__(self, content: dict[str, bytes]) -> None:
+        super().__init__(content)
+        self.for_: set[str] = set()
+
+    def get(self, reference: str, default: Any = None) -> Any:
+        self.for_.add(reference)
+        return super().get(reference, default)
+
+
 async def test_a_namespace_that_is_joined_late_has_its_whole_history(world: Cast, autojump_clock: object) -> None:
     """The ledger had been read beyond its pins, for the namespaces that the node knew then."""
     alice, bob = world.make_node("alice"), world.make_node("bob", namespaces=LAB)
@@ -111,11 +124,14 @@ async def test_a_namespace_that_is_joined_late_has_its_whole_history(world: Cast
 
     await alice.stop()
     alice.config = replace(alice.config, namespaces=LAB)
+    asked = world.shelf.content = Watched(world.shelf.content)
     await alice.start()
     await know(alice, "lab", bob)
     await wait_heard_in(alice, "lab", 3)
     await bob.broadcast("for all again")
     assert await alice.heard(2) == ["for all", "for all again"]
+    (old, _) = alice.rows("SELECT payload_hash FROM batches WHERE namespace = 1 ORDER BY sequence")
+    assert old[0].hex() not in asked.for_, "what is here is not fetched again"
 
 
 async def test_a_namespace_changes_its_network_only_when_nothing_is_under_way(
