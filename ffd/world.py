@@ -101,6 +101,10 @@ class World(ABC):
         """Bytes that this user may still write on the file system of `path`."""
 
     @abstractmethod
+    def file_identity(self, path: Path) -> tuple[int, int] | None:
+        """Which file is at `path` (device, inode); None when there is none."""
+
+    @abstractmethod
     def try_lock(self, path: Path) -> Lock | None:
         """Take the lock at `path` if nobody holds it."""
 
@@ -215,6 +219,13 @@ class RealWorld(World):
     def disk_free(self, path: Path) -> int:
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize
+
+    def file_identity(self, path: Path) -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def try_lock(self, path: Path) -> Lock | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

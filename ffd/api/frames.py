@@ -78,8 +78,8 @@ def parse_ack(raw: bytes) -> Ack:
 
 def id_of_send(raw: bytes) -> str:
     """The text by which the sender knows a `send` frame, also of one that cannot be read otherwise."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return _SENT_ID.decode(raw).id
+    with suppress(Invalid):
+        return decode_envelope(raw, _SENT_ID)[0].id
     return ""
 
 

@@ -53,9 +53,10 @@ FAREWELL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """What one connection may have: `send` frames not answered yet, subscriptions started."""
+    """What one connection may have: `send` frames not answered yet and their bytes, subscriptions started."""
 
     frames_in_flight_max: int = 64
+    bytes_in_flight_max: int = 16 * 1024 * 1024
     subscriptions_max: int = 500
 
 
@@ -64,12 +65,40 @@ class _Sending:
     """A `send` frame on its way to the disk, or why it was refused whole."""
 
     id: str
+    size: int
     accepting: Accepting | None
     refusal: FfdError | None
 
     @property
     def settled(self) -> bool:
         return self.accepting is None or self.accepting.settled
+
+
+class Room:
+    """What may be unanswered on one connection; a frame has room when it is the only one, however large."""
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self._limits = limits
+        self._frames = 0
+        self._bytes = 0
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    async def take(self, size: int) -> None:
+        """Wait until one more frame may go unanswered; without a pause while there is room: many join one commit."""
+        while self._frames and not self._has(size):
+            await self._waiting.park()
+        self._frames += 1
+        self._bytes += size
+
+    def _has(self, size: int) -> bool:
+        limits = self._limits
+        return self._frames < limits.frames_in_flight_max and self._bytes + size <= limits.bytes_in_flight_max
+
+    def give_back(self, size: int) -> None:
+        """A frame of this size is answered."""
+        self._frames -= 1
+        self._bytes -= size
+        self._waiting.unpark_all()
 
 
 class _Subscribed:
@@ -120,7 +149,7 @@ class Session:
         self._subscribed: list[_Subscribed] = []
         self._outgoing, self._to_write = trio.open_memory_channel[Sequence[str]](WRITES_WAITING_MAX)
         self._unanswered: deque[_Sending] = deque()
-        self._room = trio.Semaphore(limits.frames_in_flight_max)
+        self._room = Room(limits)
         self._sent = trio.Event()
 
     async def run(self) -> None:
@@ -153,7 +182,7 @@ class Session:
         raw = frame.encode() if isinstance(frame, str) else frame
         kind = kind_of(raw)
         if kind == "send":
-            await self._take_room()
+            await self._room.take(len(raw))
             self._unanswered.append(self._send(raw))
             self._sent.set()
         elif kind == "ack":
@@ -171,9 +200,9 @@ class Session:
         try:
             wire, drafts = parse_send(raw)
             acceptor = self._desk.acceptors[self._namespace(wire.namespace or None).name]
-            return _Sending(wire.id, acceptor.begin(drafts), None)
+            return _Sending(wire.id, len(raw), acceptor.begin(drafts), None)
         except FfdError as refusal:
-            return _Sending(id_of_send(raw), None, refusal)
+            return _Sending(id_of_send(raw), len(raw), None, refusal)
 
     async def _reply(self) -> NoReturn:
         """Answer every `send` in the order they came, each when its messages are on disk."""
@@ -181,20 +210,15 @@ class Session:
             await self._sent.wait()
             self._sent = trio.Event()
             while self._unanswered:
-                frames = [await self._answer(self._unanswered.popleft())]
+                answered = [self._unanswered.popleft()]
+                frames = [await self._answer(answered[0])]
                 # One commit often settles several frames: their answers leave together.
                 while self._unanswered and self._unanswered[0].settled:
-                    frames.append(await self._answer(self._unanswered.popleft()))
+                    answered.append(self._unanswered.popleft())
+                    frames.append(await self._answer(answered[-1]))
                 await self.say(frames)
-                for _ in frames:
-                    self._room.release()
-
-    async def _take_room(self) -> None:
-        """Wait until one more frame may go unanswered; without a pause while there is room: many join one commit."""
-        try:
-            self._room.acquire_nowait()
-        except trio.WouldBlock:
-            await self._room.acquire()
+                for sending in answered:
+                    self._room.give_back(sending.size)
 
     async def _answer(self, sending: _Sending) -> str:
         if sending.accepting is None:

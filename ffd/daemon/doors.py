@@ -67,7 +67,9 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
 ) -> None:
     """Serve the API on the listeners until cancelled."""
     limits = parts.config.limits
-    session = SessionLimits(limits.frames_in_flight_max, limits.subscriptions_max)
+    session = SessionLimits(
+        frames_in_flight_max=limits.frames_in_flight_max, subscriptions_max=limits.subscriptions_max
+    )
     await serve(
         listeners,
         build_app(desk),

@@ -7,6 +7,7 @@ id.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ SKIPPED_MAX = 1_000  # filtered events that may come before the offset is record
 SKIPPED_S = 1.0
 POLL_S = 1.0  # the fallback for events that another process wrote
 CLOSE_S = 1.0
+DELIVERY_BYTES_MAX = 512 * 1024
+"""Of the texts of one delivery, beside its first event: what waits for a reader that stalls."""
+REVOKED_MAX = 1_000
+"""Batches that were taken back of which a late ack is still known."""
 REDELIVERY = Backoff(first_s=0.1, max_s=30.0)
 
 
@@ -100,7 +105,7 @@ class Dispatcher:
         self._changed = trio.Event()
         self._advanced = trio.Event()
         self._batches: dict[str, list[str]] = {}
-        self._revoked_batches: set[str] = set()
+        self._revoked_batches: deque[str] = deque(maxlen=REVOKED_MAX)
         self._refusals = 0
         self._delay_s = 0.0
         self._delivered = 0
@@ -134,7 +139,7 @@ class Dispatcher:
         first = (self._batches.get(id) or [id])[0]
         if self._window.nack(first) is None:
             return False
-        self._revoked_batches = set(self._batches)
+        self._revoked_batches.extend(self._batches)
         self._batches.clear()
         self._refusals += 1
         self._delay_s = REDELIVERY.delay_s(self._refusals)
@@ -179,7 +184,7 @@ class Dispatcher:
 
     async def _page(self) -> Sequence[EncodedEvent]:
         """The next events, whether they match or not; in batch mode a short page may wait to fill."""
-        limit = max(PAGE_EVENTS, self._window.room)
+        limit = max(PAGE_EVENTS, self._window.room) if self._flight.batch else PAGE_EVENTS
         page = await self._recent.page(self._window.read, limit)
         if self._flight.batch_timeout_s and 0 < len(page) < self._flight.size:
             await trio.sleep(self._flight.batch_timeout_s)
@@ -188,11 +193,13 @@ class Dispatcher:
 
     async def _hand_over(self, page: Sequence[EncodedEvent]) -> None:
         room, chosen, read = self._window.room, list[EncodedEvent](), self._window.read
+        room_bytes = DELIVERY_BYTES_MAX
         for event in page:
             if self._hears(event):
-                if len(chosen) == room:
+                if len(chosen) == room or room_bytes < 0:
                     break
                 chosen.append(event)
+                room_bytes -= len(event.text)
             read = event.sequence
         self._window.send([(event.sequence, event.id) for event in chosen], read)
         if chosen:

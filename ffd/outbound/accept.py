@@ -13,10 +13,11 @@ from math import inf
 import msgspec
 import trio
 
-from ffd.model.data import Data, DatatypeRef, check_validator
+from ffd.model.data import Data, DatatypeRef, check_validator, data_json
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid, sha256
 from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
+from ffd.model.names import check_name
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
@@ -211,8 +212,9 @@ class Acceptor:
         """The bytes that a message takes in a batch, estimated upwards. Raises Invalid FF10327 beyond the limit."""
         size = max(MESSAGE_SIZE_BASE, len(sealed.header_json) + len(sealed.refs_json) + MESSAGE_ENVELOPE)
         for item in items:
-            value = item.value or ""
-            size += DATA_SIZE_BASE + (len(value) if value.isascii() else len(value.encode()))
+            usual = item.datatype is None and item.blob is None
+            text = (item.value or "") if usual else data_json(item, form="broadcast")
+            size += DATA_SIZE_BASE + (len(text) if text.isascii() else len(text.encode()))
         if size > self.limits.message_bytes_max:
             raise Invalid(
                 "FF10327",
@@ -235,7 +237,7 @@ class Acceptor:
             known[found.id] = sequence
             return found
         if item.blob is not None and item.blob.hash:
-            raise NotFound("FF10239", f"No blob with hash '{item.blob.hash[:64]}' is known here: upload it first")
+            raise _no_blob(item.blob.hash)
         text = draft.value_text(item.value)
         if text == "null":
             raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
@@ -253,6 +255,8 @@ class Acceptor:
         found = self._store.peek(lambda tx: messages.find_data(tx, self.namespace.number, id))
         if found is None or (item.hash and normal_hash(item.hash) != found[1].hash.hex()):
             raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
+        if found[1].blob is not None:
+            raise _no_blob(found[1].blob.hash)
         return found
 
     def _store_all(self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]) -> Refusals:
@@ -310,10 +314,17 @@ def _tx_type(text: str | None) -> str:
 def _datatype(item: WireItem) -> DatatypeRef | None:
     if item.datatype is None or not item.datatype.name:
         return None
+    check_name(item.datatype.name, "datatype.name")
+    if item.datatype.version:
+        check_name(item.datatype.version, "datatype.version")
     if (item.validator or "json").lower() != "none":
         # Datatypes come with definitions; until one is confirmed here no value can be said to follow it.
         raise Invalid("FF10195", f"Datatype '{item.datatype.name}' not found: define it first, or use validator none")
     return DatatypeRef(item.datatype.name, item.datatype.version or "")
+
+
+def _no_blob(hash: str) -> NotFound:
+    return NotFound("FF10239", f"No blob with hash '{hash[:64]}' is known here: upload it first")
 
 
 def _already_used(key: str | None, first: str) -> Conflict:

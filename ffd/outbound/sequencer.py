@@ -136,9 +136,11 @@ class Sequencer:
 
     async def _try(self, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
         async def note(error: Exception) -> None:
-            await self._store.write(
-                lambda tx: operations.settle(tx, operation, INITIALIZED, self._world.now(), error=str(error))
-            )
+            def settle(tx: Transaction) -> None:
+                self._leadership.check(tx)
+                operations.settle(tx, operation, INITIALIZED, self._world.now(), error=str(error))
+
+            await self._store.write(settle)
 
         return await stubbornly(f"{what} of a batch of {self._namespace.name}", call, backoff=BACKOFF, failed=note)
 

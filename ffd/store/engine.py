@@ -45,6 +45,7 @@ UNITS_S = 0.005  # how long the units of one transaction may hold the event loop
 READERS = 2
 BUSY_TIMEOUT_MS = 10_000
 OPEN_AGAIN_S = 0.01
+FILE_LOOK_S = 1.0
 SQLITE_OLDEST = (3, 51, 3)  # before: the WAL-reset race, https://www.sqlite.org/wal.html#walresetbug
 CACHE_KIB = 24_000
 WAL_CHECKPOINT_PAGES = 4_000
@@ -125,8 +126,13 @@ class Follower(Generic[T]):
 class Store:
     """Typed reads and writes on the node's database. Made by `open_store`."""
 
-    def __init__(self, path: Path, writer: Database, readers: list[Database], peeking: apsw.Connection) -> None:
+    def __init__(
+        self, world: World, path: Path, writer: Database, readers: list[Database], peeking: apsw.Connection
+    ) -> None:
         self.path = path
+        self._world = world
+        self._file = world.file_identity(path)
+        self._file_seen = trio.current_time()
         self._writer = writer
         self._peeking = peeking
         self._readers: tuple[trio.MemorySendChannel[Database], trio.MemoryReceiveChannel[Database]]
@@ -179,12 +185,18 @@ class Store:
             self._followers.remove(follower)
 
     async def read(self, unit: Unit[T]) -> T:
-        """Run `unit` on a reader, off the event loop: for pages and searches."""
+        """Run `unit` on a reader, off the event loop: for pages and searches. A cancel interrupts it."""
         reader = await self._readers[1].receive()
         try:
-            return await reader.run(_run_reading, unit, reader.connection)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_interrupt_when_cancelled, reader.connection)
+                result = await reader.run(_capture_reading, unit, reader.connection)
+                nursery.cancel_scope.cancel()
         finally:
             self._readers[0].send_nowait(reader)
+        if isinstance(result, outcome.Error) and isinstance(result.error, apsw.InterruptError):
+            await trio.lowlevel.checkpoint()
+        return cast("T", result.unwrap())
 
     def peek(self, unit: Unit[T]) -> T:
         """Run a short indexed read here and now: a cached point read costs what a checkpoint costs."""
@@ -228,15 +240,18 @@ class Store:
         followed: list[Callable[[], object]] = []
         with trio.CancelScope(shield=True):
             try:
+                self._check_file()
                 await self._begin()
                 _run_units(connection, self._queue, taken, rings)
                 followed += _follow(connection, self._followers, rings)
                 await self._writer.run(_commit, connection)
+            except Broken as broken:
+                self._break(broken, taken)
+                raise
             except apsw.Error as error:
                 refused = _as_refusal(error)
                 if isinstance(refused, Broken):
-                    self._broken = refused
-                    self._release([*taken, *self._take_next(len(self._queue))], refused)
+                    self._break(refused, taken)
                     raise refused from error
                 self._release(taken or self._take_next(1), refused)
                 _roll_back(connection)
@@ -244,12 +259,25 @@ class Store:
         self._company = sum([writing.company for writing in taken])
         self._commits += 1
         self._units += len(taken)
+        # Followers first: whoever is woken by what follows finds what was done for him.
         for tell in followed:
             tell()
         for writing in taken:
             writing.done.set()
         for name in rings:
             self.bell(name).ring()
+
+    def _check_file(self) -> None:
+        """Raises Broken when the file that is written has no name any more: what it takes would be lost in the end."""
+        if trio.current_time() - self._file_seen < FILE_LOOK_S:
+            return
+        self._file_seen = trio.current_time()
+        if self._world.file_identity(self.path) != self._file:
+            raise Broken(
+                "FFD3009",
+                f"{self.path} was removed or replaced while ffd runs: ffd ends here, put the right file in its place "
+                f"and start again",
+            )
 
     async def _begin(self) -> None:
         """Take the write lock: at once if it is free, else off the loop, where waiting harms nobody."""
@@ -268,11 +296,27 @@ class Store:
             writing.taken = True
         return taken
 
+    def _break(self, broken: Broken, taken: Sequence[Writing[Any]]) -> None:
+        """Nobody can be told any more what is on disk and what is not: all who wait hear of it, and all who come."""
+        self._broken = broken
+        self._release([*taken, *self._take_next(len(self._queue))], broken)
+
     def _release(self, taken: list[Writing[Any]], refused: FfdError) -> None:
         # Each its own outcome: one may be unwrapped but once.
         for waiting in taken:
             waiting.outcome = outcome.Error(refused)
             waiting.done.set()
+
+
+async def _interrupt_when_cancelled(connection: apsw.Connection) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        connection.interrupt()  # of a search that has ended it does nothing
+
+
+def _capture_reading(unit: Unit[T], connection: apsw.Connection) -> outcome.Maybe[T]:
+    return outcome.capture(_run_reading, unit, connection)
 
 
 def _run_reading(unit: Unit[T], connection: apsw.Connection) -> T:
@@ -360,7 +404,7 @@ async def open_store(world: World, path: Path) -> AsyncIterator[Store]:
         readers = [await _open(world, path, opened, read_only=True) for _ in range(READERS)]
         peeking = world.connect(path)
         prepare_connection(peeking, READER_PRAGMAS)
-        store = Store(path, writer, readers, peeking)
+        store = Store(world, path, writer, readers, peeking)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store._run_writer)
             try:

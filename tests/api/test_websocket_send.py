@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
+from ffd.api.websocket import Room, SessionLimits
 from tests.api.rest import Node, open_node
 from tests.api.talker import Json, Talker, open_talker
 
@@ -53,6 +55,14 @@ REFUSED_WHOLE: dict[str, tuple[str, str, str]] = {
     "no messages": ('{"type":"send","id":"7"}', "FFD2104", "7"),
     "a topic that is no text": ('{"type":"send","id":"7","messages":[{"header":{"topics":[7]}}]}', "FFD2104", "7"),
     "an unknown namespace": ('{"type":"send","id":"7","namespace":"nowhere","messages":[{}]}', "FF10187", "7"),
+    "a value of many levels": (
+        '{"type":"send","id":"7","namespace":"nowhere","messages":[{"data":[{"value":'
+        + "[" * 2000
+        + "]" * 2000
+        + "}]}]}",
+        "FF10187",
+        "7",
+    ),
     "another key first": ('{"id":"7","type":"send","messages":7}', "FFD2104", "7"),
 }
 """The frame, the code, and the id in the answer: what is no JSON has none."""
@@ -93,6 +103,30 @@ async def send_in_turn(app: Talker) -> None:
     for number in range(100):
         messages = [{"data": [{"value": number}]}] if number % 2 == 0 else number
         await app.say("send", id=str(number), messages=messages)
+
+
+async def test_unanswered_frames_are_weighed(autojump_clock: object) -> None:
+    """A frame waits for room; one that is larger than all the room goes when it is alone."""
+    room, taken = Room(SessionLimits(frames_in_flight_max=2, bytes_in_flight_max=100)), list[int]()
+
+    async def take(size: int) -> None:
+        await room.take(size)
+        taken.append(size)
+
+    await take(500)
+    async with trio.open_nursery() as nursery:
+        for size, freed in ((60, 500), (41, 60)):
+            nursery.start_soon(take, size)
+            await trio.testing.wait_all_tasks_blocked()
+            assert size not in taken
+            room.give_back(freed)
+            await trio.testing.wait_all_tasks_blocked()
+            assert taken[-1] == size
+        await take(1)
+        nursery.start_soon(take, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert taken == [500, 60, 41, 1], "two frames, however small"
+        room.give_back(1)
 
 
 async def test_a_send_is_answered_while_events_wait_for_their_acks(node: Node) -> None:

@@ -206,6 +206,13 @@ async def test_data_that_is_here_may_be_sent_again_by_its_id(author: Author, aut
     assert author.count("message_data") == 5
 
 
+async def test_data_with_a_blob_that_is_not_here_is_not_sent_on(author: Author, autojump_clock: object) -> None:
+    (first,) = await author.accept("tea")
+    blob = '{"hash":"' + "ab" * 32 + '","size":3}'
+    await author.store.write(lambda tx: tx.execute("UPDATE data SET blob = ?", (blob,)))
+    assert await author.codes(with_data({"id": first.message.items[0].id})) == ["FF10239"]
+
+
 async def test_data_by_id_must_have_the_hash_that_it_is_said_to_have(author: Author, autojump_clock: object) -> None:
     (first,) = await author.accept("tea")
     assert await author.codes(with_data({"id": first.message.items[0].id, "hash": "ab" * 32})) == ["FF10204"]

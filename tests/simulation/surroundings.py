@@ -167,6 +167,9 @@ class SimWorld(World):
     def disk_free(self, path: Path) -> int:
         return self.disk.free_bytes
 
+    def file_identity(self, path: Path) -> tuple[int, int] | None:
+        return (found.st_dev, found.st_ino) if path.exists() and (found := path.stat()) else None
+
     def try_lock(self, path: Path) -> Lock | None:
         if path in self.disk.locks:
             return None

@@ -13,7 +13,7 @@ import trio.testing
 
 from ffd.model.errors import Broken, Full
 from ffd.store import Store, Transaction, engine, open_store
-from ffd.store.engine import READERS, UNITS_PER_COMMIT_MAX
+from ffd.store.engine import FILE_LOOK_S, READERS, UNITS_PER_COMMIT_MAX
 from ffd.world import Database, RealWorld, ThreadDatabase
 from tests.simulation.disk import Disk
 from tests.simulation.surroundings import SimWorld
@@ -282,3 +282,34 @@ async def break_a_store(world: SimWorld, disk: Disk, told: list[str]) -> None:
         told.append("who came later")
         disk.sync_fails = False
         await trio.sleep_forever()
+
+
+async def test_a_file_that_is_taken_away_is_noticed(scratch: Path, autojump_clock: object) -> None:
+    """What is written to a file without a name is gone with the process."""
+    disk = Disk(scratch / "disk", Random(0))
+    world = SimWorld(disk, Random(0))
+    with pytest.raises(ExceptionGroup) as failure:
+        await take_the_file_away(world, disk.root / "ffd.db")
+    assert failure.group_contains(Broken, match="was removed or replaced")
+    world.end()
+
+
+async def take_the_file_away(world: SimWorld, path: Path) -> None:
+    async with open_store(world, path) as store:
+        await store.write(note("before"))
+        await trio.Path(path).rename(path.with_name("elsewhere"))
+        await trio.sleep(FILE_LOOK_S)
+        with pytest.raises(Broken, match="FFD3009"):
+            await store.write(note("lost"))
+        await trio.sleep_forever()
+
+
+async def test_a_cancel_ends_a_long_search(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    async with open_store(RealWorld(), tmp_path / "ffd.db") as store:
+        with trio.fail_after(PATIENCE_S):
+            for _ in range(READERS + 1):
+                with trio.move_on_after(0.01) as scope:
+                    await store.read(lambda tx: tx.value(endless))
+                assert scope.cancelled_caught
+            assert await store.read(lambda tx: tx.value("SELECT 1")) == 1, "the readers serve others"

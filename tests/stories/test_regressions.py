@@ -18,6 +18,7 @@ from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict, FfdError
 from ffd.model.namespace import LEDGER_VERIFIER, org_did
 from ffd.model.subscription import parse_subscription
+from ffd.outbound.draft import parse_message
 from ffd.plugins.ledger.signing import body_text, sign
 from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin
 from ffd.ports.transport import Delivery
@@ -245,3 +246,25 @@ async def test_an_app_that_connects_while_the_disk_is_full_is_served_when_there_
             while ear.heard != ["tea"]:  # noqa: ASYNC110 - no bell tells of this
                 await trio.sleep(0.1)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_message_with_many_datatypes_is_refused_or_confirmed(world: Cast, autojump_clock: object) -> None:
+    """The names of datatypes were not weighed: a payload could be larger than any other member would read."""
+    alice, bob = await world.nodes("alice", "bob")
+    item = {"validator": "none", "value": 1, "datatype": {"name": "n" * 64, "version": "v" * 64}}
+    for count in (10, 2000):
+        sent = parse_message(json.dumps({"data": [item] * count}).encode())
+        (got,) = await alice.desk.acceptors["default"].broadcast([sent])
+        if isinstance(got, FfdError):
+            assert (count, got.code) == (2000, "FF10327")
+        else:
+            await bob.settled([got.id_text])
+
+
+@pytest.mark.parametrize("field", ["name", "version"])
+async def test_the_name_of_a_datatype_is_a_name(world: Cast, autojump_clock: object, field: str) -> None:
+    (alice,) = await world.nodes("alice")
+    item = {"validator": "none", "value": 1, "datatype": {"name": "n", "version": "1"} | {field: "n" * 900_000}}
+    sent = parse_message(json.dumps({"data": [item]}).encode())
+    (got,) = await alice.desk.acceptors["default"].broadcast([sent])
+    assert isinstance(got, FfdError) and got.code == "FF00140"
