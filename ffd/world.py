@@ -89,8 +89,11 @@ class World(ABC):
         """The content of `path`, at most `bytes_max` bytes. Raises FileNotFoundError, Full beyond the limit."""
 
     @abstractmethod
-    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
-        """Put `content` at `path`: whole, under its name and on disk when this returns, or not at all."""
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
+        """Put `content` at `path`: whole, under its name and on disk when this returns, or not at all.
+
+        `make_folder` makes its folder first, as `make_directory` does, if it is not there.
+        """
 
     @abstractmethod
     def make_directory(self, path: Path) -> None:
@@ -199,9 +202,14 @@ class RealWorld(World):
     async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
         return await trio.to_thread.run_sync(_read_bounded, path, bytes_max)
 
-    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
+        def write(nonce: str) -> None:
+            if make_folder and not path.parent.exists():
+                self.make_directory(path.parent)
+            _write_durably(path, content, mode, nonce)
+
         # Not abandoned on cancel: a half-made file would be found by nobody, and the caller wants to know.
-        await trio.to_thread.run_sync(_write_durably, path, content, mode, self.entropy(8).hex())
+        await trio.to_thread.run_sync(write, self.entropy(8).hex())
 
     def make_directory(self, path: Path) -> None:
         missing = [each for each in (path, *path.parents) if not each.exists()]

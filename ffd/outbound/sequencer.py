@@ -45,6 +45,17 @@ class SentBatch:
     transaction: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction did: batches recorded as sent, batches sealed."""
+
+    recorded: Sequence[SentBatch]
+    sealed: Sequence[SealedBatch]
+
+
+NOTHING = Step((), ())
+
+
 class Sequencer:
     """Sends what one namespace seals, for as long as it leads."""
 
@@ -65,48 +76,61 @@ class Sequencer:
         self._storage = storage
         self._leadership = leadership
         self._idle = False
+        self._sent: list[SentBatch] = []
         self._sealed: list[SealedBatch] = []
 
     async def run(self) -> NoReturn:
         """Bring out what was sealed before, then whatever becomes ready, until cancelled."""
         await self._resume()
-        sent: list[SentBatch] = []
-        with self._store.following("messages", self._seal_if_idle, self._sealed.extend):
+        with (
+            self._store.following("messages", self._seal_if_idle, self._note),
+            self._store.following("pins", self._record_if_idle, self._note),
+        ):
             while True:
-                sealed = await self._next(sent)
-                sent = [await self._send(batch) for batch in sealed]
+                for batch in await self._next():
+                    sent = await self._send(batch)
+                    self._sent.append(sent)
                 if LINGER_FROM <= self._store.peek(self._sealer.waiting) < self._sealer.limits.messages_max // 2:
                     # More came while this batch travelled: the pipe is busy. A batch costs what some hundred messages
                     # cost, so a moment in which the next one grows is won back. Whoever sends and waits never sees it.
                     await trio.sleep(LINGER_S)
 
-    async def _next(self, sent: Sequence[SentBatch]) -> list[SealedBatch]:
-        """The next batches, sealed as soon as there are messages; records first what was `sent`."""
-        bell = self._store.bell("messages")
+    async def _next(self) -> list[SealedBatch]:
+        """The next batches, sealed as soon as there are messages."""
+        bell, late = self._store.bell("messages"), False
         while True:
             ticket = bell.ticket()
-            sealed: list[SealedBatch] = []
-            if sent or self._store.peek(self._sealer.waiting) > 0:
-                sealed = await self._store.write(partial(self._record_and_seal, sent=sent))
-                sent = ()
-            # Those that a transaction sealed for us came before.
-            sealed = self._take_sealed() + sealed
-            if sealed:
+            if self._store.peek(self._sealer.waiting) > 0 or (late and self._sent):
+                self._note(await self._store.write(self._go_on))
+            if self._sealed:
+                sealed = self._sealed[:]
+                self._sealed.clear()
                 return sealed
             self._idle = True
             try:
-                await wait_rung(ticket, at_most_s=POLL_S)
+                late = not await wait_rung(ticket, at_most_s=POLL_S)
             finally:
                 self._idle = False
 
-    def _seal_if_idle(self, tx: Transaction) -> list[SealedBatch]:
-        """Seal what is ready, in the very transaction that made it so, while there is nothing else to do."""
-        return self._record_and_seal(tx, ()) if self._idle and not self._sealed else []
+    def _seal_if_idle(self, tx: Transaction) -> Step:
+        """While there is nothing else to do, go on in the very transaction that makes messages ready."""
+        return self._go_on(tx) if self._idle and not self._sealed else NOTHING
 
-    def _take_sealed(self) -> list[SealedBatch]:
-        sealed = self._sealed[:]
-        self._sealed.clear()
-        return sealed
+    def _record_if_idle(self, tx: Transaction) -> Step:
+        """A batch is recorded as sent with its pins: it is no more urgent than that."""
+        return self._seal_if_idle(tx) if self._sent else NOTHING
+
+    def _go_on(self, tx: Transaction) -> Step:
+        """One transaction from the end of some batches to the beginning of the next."""
+        self._leadership.check(tx)
+        for each in self._sent:
+            self._record_sent(tx, each)
+        return Step(tuple(self._sent), self._sealer.seal_page(tx))
+
+    def _note(self, step: Step) -> None:
+        # Steps are noted in the order of their transactions: one that was taken for us is told at its commit.
+        del self._sent[: len(step.recorded)]
+        self._sealed += step.sealed
 
     async def _resume(self) -> None:
         number = self._namespace.number
@@ -114,13 +138,6 @@ class Sequencer:
             for row in rows:
                 sent = await self._send(await self._store.read(partial(self._sealer.load, row=row)))
                 await self._store.write(partial(self._record_sent, sent=sent))
-
-    def _record_and_seal(self, tx: Transaction, sent: Sequence[SentBatch]) -> list[SealedBatch]:
-        """One transaction from the end of some batches to the beginning of the next."""
-        self._leadership.check(tx)
-        for each in sent:
-            self._record_sent(tx, each)
-        return self._sealer.seal_page(tx)
 
     async def _send(self, batch: SealedBatch) -> SentBatch:
         """Payload first, then the pin: whoever sees the pin can read the payload."""

@@ -26,7 +26,11 @@ class Bell:
         self._rung = trio.Event()
 
 
-async def wait_rung(ticket: trio.Event, *, at_most_s: float) -> None:
-    """Until the bell is rung, or for `at_most_s`: the fallback against a ring that another process could not give."""
+async def wait_rung(ticket: trio.Event, *, at_most_s: float) -> bool:
+    """Until the bell is rung, or for `at_most_s`: the fallback against a ring that another process could not give.
+
+    Returns whether it was rung.
+    """
     with trio.move_on_after(at_most_s):
         await ticket.wait()
+    return ticket.is_set()

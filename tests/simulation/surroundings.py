@@ -134,9 +134,11 @@ class SimWorld(World):
             raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes")
         return content
 
-    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         with trio.CancelScope(shield=True):
             await self.hop()
+        if make_folder:
+            self.make_directory(path.parent)
         temporary = path.with_name(f".{path.name}.{self.entropy(8).hex()}")
         try:
             self._vfs.check_alive()

@@ -55,8 +55,7 @@ class DirectoryStorage:
     async def _write(self, digits: str, content: bytes) -> None:
         path = self._path(digits)
         try:
-            self._world.make_directory(path.parent)
-            await self._world.write_file(path, content)
+            await self._world.write_file(path, content, make_folder=True)
         except OSError as error:
             raise _as_refusal(path, error) from error
 
