@@ -96,8 +96,11 @@ class World(ABC):
         """
 
     @abstractmethod
-    def make_directory(self, path: Path) -> None:
-        """`path` exists when this returns, and no stranger can change what is in it. Raises Invalid."""
+    def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
+        """`path` exists when this returns, with the folders `within`, and no stranger can change what is in it.
+
+        Raises Invalid.
+        """
 
     @abstractmethod
     def disk_free(self, path: Path) -> int:
@@ -211,7 +214,7 @@ class RealWorld(World):
         # Not abandoned on cancel: a half-made file would be found by nobody, and the caller wants to know.
         await trio.to_thread.run_sync(write, self.entropy(8).hex())
 
-    def make_directory(self, path: Path) -> None:
+    def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
         missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
         for made in reversed(missing):
@@ -223,6 +226,7 @@ class RealWorld(World):
             raise Invalid(
                 "FFD1104", f"folder {path} can be changed by other users: remove it, or choose another place for it"
             )
+        _make_within(path, within)
 
     def disk_free(self, path: Path) -> int:
         found = os.statvfs(path)
@@ -301,6 +305,15 @@ def _write_durably(path: Path, content: bytes, mode: int, nonce: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def _make_within(path: Path, names: Sequence[str]) -> None:
+    there = set(os.listdir(path)) if names else set()
+    new = [name for name in names if name not in there]
+    for name in new:
+        (path / name).mkdir(mode=PRIVATE_DIRECTORY_MODE, exist_ok=True)
+    if new:
+        sync_directory(path)
 
 
 def sync_directory(path: Path) -> None:

@@ -1,6 +1,7 @@
 """What only a storage in a directory can meet: planted names, full disks, crashes between write and rename."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ async def test_what_is_no_file_is_not_read_and_gives_way_to_what_is_put(
 ) -> None:
     alice = await directory.node("alice")
     path = directory.path(REFERENCE)
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     plant(path)
     with trio.fail_after(10):
         with pytest.raises((Away, Invalid)):
@@ -90,7 +91,7 @@ async def test_a_folder_under_a_name_is_away_and_costs_no_descriptors(directory:
 
 async def test_a_storage_whose_folder_is_gone_is_away_or_has_nothing(directory: DirectoryStorages) -> None:
     alice = await directory.node("alice")
-    directory.folder.rmdir()
+    shutil.rmtree(directory.folder)
     with pytest.raises(NotFound):
         await alice.get(REFERENCE, bytes_max=ROOMY)
     directory.folder.write_text("a file in its place")

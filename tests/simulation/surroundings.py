@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -163,8 +163,9 @@ class SimWorld(World):
         disk.tick()
         disk.sync_names(path.parent)
 
-    def make_directory(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+    def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
+        for made in (path, *[path / name for name in within]):
+            made.mkdir(parents=True, exist_ok=True)
 
     def disk_free(self, path: Path) -> int:
         return self.disk.free_bytes

@@ -23,7 +23,8 @@ class DirectoryStorage:
         self.name = name
         self._root = root
         self._world = world
-        world.make_directory(root)
+        # All at once, so that no payload waits for the disk to keep a folder's name.
+        world.make_directory(root, [f"{number:02x}" for number in range(256)])
 
     async def put(self, content: bytes) -> str:
         # Written even when it is there: what is there may have been altered, and a look costs as much as the writing.
