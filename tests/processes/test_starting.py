@@ -252,7 +252,7 @@ def test_a_group_that_the_user_is_not_in_is_refused_and_leaves_no_socket(node: N
 def test_what_holds_up_the_way_out_is_to_be_seen(node: Node) -> None:
     storage = node.state / "storage"
     daemon = node.start()
-    storage.rmdir()
+    shutil.rmtree(storage)
     storage.write_text("in the way")
     assert node.ffctl("broadcast", "-t", "t", "held up").code == 0
     until("ffctl says why", lambda: "tries again   FFD4106: " in node.ffctl().out)
