@@ -95,6 +95,7 @@ def _report(config: Config) -> int:
 
 
 def _run(config: Config, arguments: argparse.Namespace) -> int:
+    gc.set_threshold(GARBAGE_THRESHOLD)
     # Late, so that --help and --check-config answer at once.
     import trio
 
@@ -105,7 +106,6 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
 
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
     start_logs(config.log, sys.stderr, os.environ)
     os.umask(0o077)  # what a node writes is for its own user
     inherited = [descriptor for _, descriptor in listen_fds(os.environ, pid=os.getpid())]
