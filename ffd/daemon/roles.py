@@ -2,7 +2,8 @@
 
 What is on disk is enough to begin again, so an unexpected error ends its role and nothing else: it is logged once (with
 its traceback, unless it is one of ours, whose sentence says all), the role shows as failing, and is tried again after a
-growing delay. If the store itself is broken, the process ends with it.
+growing delay. It is shown as failing until a try has lasted: a node is not ready for the moment that each try takes. If
+the store itself is broken, the process ends with it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ffd.world import World
 log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(first_s=0.25, max_s=30.0)
+PROBATION_S = 1.0
+"""How long a role that failed must run until it is shown as leading again."""
 HEALTHY_S = 60.0
 """A role that ran for so long had recovered: its next failure is a first one."""
 
@@ -61,19 +64,26 @@ class Roles:
         while True:
             began = trio.current_time()
             try:
-                await self._lead(name, work)
+                await self._lead(name, work, probation_s=PROBATION_S if failures else 0.0)
             except* Deposed as deposed:
-                log.warning("role %s was taken over: %s", name, deposed.exceptions[0])
+                log.warning("role %s was taken over: %s", name, _first(deposed))
                 self._set(RoleState(name, STANDING_BY, self._world.now()))
             except* Exception as failure:  # noqa: BLE001 - a role ends here
                 failures = 1 if trio.current_time() - began > HEALTHY_S else failures + 1
                 self._note_failure(name, failure)
             await trio.sleep(BACKOFF.delay_s(max(1, failures)))
 
-    async def _lead(self, name: str, work: Callable[[Leadership], Awaitable[object]]) -> None:
-        async with lead(self._world, self._store, name, process=self._process) as leadership:
-            self._set(RoleState(name, LEADING, leadership.since, leadership.epoch))
+    async def _lead(self, name: str, work: Callable[[Leadership], Awaitable[object]], *, probation_s: float) -> None:
+        async with (
+            lead(self._world, self._store, name, process=self._process) as leadership,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._show_leading, name, leadership, probation_s)
             await work(leadership)
+
+    async def _show_leading(self, name: str, leadership: Leadership, probation_s: float) -> None:
+        await trio.sleep(probation_s)
+        self._set(RoleState(name, LEADING, leadership.since, leadership.epoch))
 
     def _note_failure(self, name: str, failure: BaseExceptionGroup[BaseException]) -> None:
         told = str(_first(failure))

@@ -223,10 +223,12 @@ def test_a_ledger_that_was_lost_is_told_in_a_line_and_shown(node: Node) -> None:
     node.stop(daemon)
     for file in node.state.glob("ledger.db*"):
         file.unlink()
-    daemon = node.start()
+    daemon = node.launch()
     until("the role says so", lambda: daemon.logged("role intake:local failed and is begun again: FFD4020: ledger"))
     assert not daemon.logged("Traceback")
     until("it is shown", lambda: "intake:local" in node.ffctl().out)
+    status, answer = node.get("/readyz")
+    assert status == 503 and "role intake:local: FFD4020: ledger" in answer["reasons"][0]
     node.stop(daemon)
 
 
