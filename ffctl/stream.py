@@ -60,11 +60,13 @@ class Stream:
 
     @property
     def full(self) -> bool:
-        """Whether more than enough waits to be taken by the daemon."""
-        return len(self._outbox) >= OUTBOX_BYTES_MAX
+        """Whether the daemon takes no more now: more than enough waits for it, or it said goodbye."""
+        return self._ended is not None or len(self._outbox) >= OUTBOX_BYTES_MAX
 
     def send(self, frame: str) -> None:
-        """Queue one text frame, and send what the socket takes at once."""
+        """Queue one text frame, and send what the socket takes at once; nobody hears it after a goodbye."""
+        if self._ended:
+            return  # the next `wait` says so
         self._outbox += self._ws.send(TextMessage(frame))
         self._push()
 

@@ -40,6 +40,7 @@ class Node:
     ready: bool = True
     confirm: bool = True
     hang_up_after_frames: int | None = None
+    goodbye_at_frame: int | None = None
     reject: frozenset[str] = frozenset()
     refuse: frozenset[str] = frozenset()
     batch_events: int = 50
@@ -281,12 +282,12 @@ class Socket:
             self.node.changed.notify_all()
         self.sock.close()
 
-    def put(self, event: Any) -> None:
+    def put(self, *events: Any) -> None:
         with self.lock:
-            self.sock.sendall(self.ws.send(event))
+            self.sock.sendall(b"".join([self.ws.send(event) for event in events if event]))
 
-    def say(self, frame: Row) -> None:
-        self.put(TextMessage(json.dumps(frame, separators=(",", ":"), ensure_ascii=False) + "\n"))
+    def say(self, frame: Row, goodbye: CloseConnection | None = None) -> None:
+        self.put(TextMessage(json.dumps(frame, separators=(",", ":"), ensure_ascii=False) + "\n"), goodbye)
 
     def take(self, frame: Row) -> None:
         self.frames += 1
@@ -295,9 +296,10 @@ class Socket:
             self.sock.shutdown(2)
         elif frame["type"] == "send":
             rows = [self.node.broadcast(message) for message in frame["messages"]]
+            goodbye = CloseConnection(1001, "ffd stops") if self.frames == self.node.goodbye_at_frame else None
             self.say({"type": "accepted", "id": frame["id"], "messages": [
                 row if "error" in row else {"id": row["header"]["id"], "hash": row["hash"]} for row in rows
-            ]})  # fmt: skip
+            ]}, goodbye)  # fmt: skip
         elif frame["type"] == "ack":
             self.node.acks.append(frame["id"])
             self.acked.set()

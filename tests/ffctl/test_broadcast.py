@@ -147,6 +147,15 @@ def test_a_broken_stream_can_be_sent_again(node: Node, ffctl: Ffctl) -> None:
     assert node.keys["import:1"] == uid(1)
 
 
+def test_a_daemon_that_says_goodbye_under_load_is_told_as_such(node: Node, ffctl: Ffctl) -> None:
+    """Its last answer and its goodbye come together, while more lines wait to be sent."""
+    node.goodbye_at_frame = 1
+    done = ffctl("broadcast", "--lines", "-o", "id", stdin="".join(f"{number}\n" for number in range(3000)))
+    assert done.code == 5 and "the daemon closed the connection (1001: ffd stops)" in done.err
+    assert done.err.count("\n") < 4 and "accepted" in done.err, "said in words, not as a traceback"
+    assert len(done.lines) >= 1
+
+
 def test_a_slow_producer_is_sent_at_once(node: Node) -> None:
     with subprocess.Popen(
         [*COMMAND, "broadcast", "--lines", "-o", "id"], env=environment(node.path), stdin=subprocess.PIPE,
