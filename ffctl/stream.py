@@ -40,8 +40,8 @@ class Stream:
         self._outbox = bytearray()
         self._parts: list[str] = []
         self._ended: Failure | None = None
+        self._broken: Failure | None = None
         self._sock = connect(path, HANDSHAKE_S)
-        self._accepted = False
         try:
             self._shake_hands()
         except BaseException:
@@ -60,13 +60,13 @@ class Stream:
 
     @property
     def full(self) -> bool:
-        """Whether the daemon takes no more now: more than enough waits for it, or it said goodbye."""
-        return self._ended is not None or len(self._outbox) >= OUTBOX_BYTES_MAX
+        """Whether the daemon takes no more now: more than enough waits for it, or it went."""
+        return self._gone or len(self._outbox) >= OUTBOX_BYTES_MAX
 
     def send(self, frame: str) -> None:
-        """Queue one text frame, and send what the socket takes at once; nobody hears it after a goodbye."""
-        if self._ended:
-            return  # the next `wait` says so
+        """Queue one text frame, and send what the socket takes at once; nobody hears it when the daemon went."""
+        if self._gone:
+            return  # `wait` says so, after all that the daemon said before
         self._outbox += self._ws.send(TextMessage(frame))
         self._push()
 
@@ -76,6 +76,8 @@ class Stream:
         while self._outbox and time.monotonic() < end:
             select.select([], [self._sock], [], max(0.0, end - time.monotonic()))
             self._push()
+        if self._broken:
+            raise self._broken
 
     def wait(self, timeout_s: float | None, *, also: int | None = None) -> tuple[list[str], bool]:
         """Text frames that came, and whether the file descriptor `also` can be read; empty after `timeout_s`.
@@ -90,14 +92,21 @@ class Stream:
             poll.register(self._interrupts, select.POLLIN)
         if also is not None:
             poll.register(also, select.POLLIN)
-        ready = dict(poll.poll(None if timeout_s is None else max(0.0, timeout_s) * 1000))
+        patience_s = 0.0 if self._broken else timeout_s
+        ready = dict(poll.poll(None if patience_s is None else max(0.0, patience_s) * 1000))
         state = ready.get(self._sock.fileno(), 0)
         if state & select.POLLOUT:
             self._push()
         frames = list(self._pull()) if state & ~select.POLLOUT else []
         if self._ended and not frames:
             raise self._ended
+        if self._broken and not state:
+            raise self._broken
         return frames, also is not None and also in ready
+
+    @property
+    def _gone(self) -> bool:
+        return self._ended is not None or self._broken is not None
 
     def _push(self) -> None:
         try:
@@ -107,7 +116,9 @@ class Stream:
         except BlockingIOError:
             pass
         except OSError as error:
-            raise lost(self._path, error) from None
+            # What the daemon said before it went can still be read.
+            self._broken = lost(self._path, error)
+            self._outbox.clear()
 
     def _pull(self) -> Iterator[str]:
         try:
@@ -145,7 +156,10 @@ class Stream:
         return Failure(failure.exit_code, failure.code, f"the daemon closed the connection{reason}", failure.hint)
 
     def _shake_hands(self) -> None:
-        self._sock.sendall(self._ws.send(Request(host="ffd", target="/ws")))
+        try:
+            self._sock.sendall(self._ws.send(Request(host="ffd", target="/ws")))
+        except OSError as error:
+            raise lost(self._path, error) from None
         end = time.monotonic() + HANDSHAKE_S
         refused: tuple[int, list[bytes]] | None = None
         while True:
