@@ -49,11 +49,6 @@ class Recording:
     timed: Sequence[Step]
     messages: int
 
-    @property
-    def commits(self) -> int:
-        """How often the timed part waits for the disk."""
-        return sum(step.sql.strip(" ;").upper() == "COMMIT" for step in self.timed)
-
 
 @dataclass(frozen=True, slots=True)
 class Bare:

@@ -43,10 +43,6 @@ class ServiceManager:
         """A stop has begun, and may last that long however short the manager's own patience is."""
         self._say("STOPPING=1", _status(status), f"EXTEND_TIMEOUT_USEC={int(within_s * 1_000_000)}")
 
-    def extend(self, status: str, *, by_s: float) -> None:
-        """The start (a migration) or the stop goes on: ask for that much time from now."""
-        self._say(_status(status), f"EXTEND_TIMEOUT_USEC={int(by_s * 1_000_000)}")
-
     def alive(self) -> None:
         """A sign of life for the watchdog."""
         self._say("WATCHDOG=1")

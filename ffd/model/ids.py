@@ -68,18 +68,6 @@ def normal_hash(text: str) -> str:
     return text if _NORMAL_HASH.fullmatch(text) else parse_hash(text).hex()
 
 
-def uuid7(unix_ms: int, tail: bytes) -> bytes:
-    """A time-ordered UUID (RFC 9562, version 7): 48 bits of `unix_ms`, then 74 bits of the ten bytes of `tail`.
-
-    Of `tail` the first four bits and the first two bits of its third byte give way to version and variant. A caller
-    that wants order within a millisecond puts a counter at its front.
-    """
-    raw = bytearray(unix_ms.to_bytes(6, "big") + tail[:10])
-    raw[6] = raw[6] & 0x0F | 0x70
-    raw[8] = raw[8] & 0x3F | 0x80
-    return bytes(raw)
-
-
 def _uuid_inside(text: str) -> str | None:
     if len(text) == 45 and text[:9].lower() == "urn:uuid:":
         inner = text[9:]

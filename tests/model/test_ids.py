@@ -7,7 +7,7 @@ from hypothesis import given as any_of
 from hypothesis import strategies as some
 
 from ffd.model.errors import Invalid
-from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_hash, parse_uuid, sha256, uuid7
+from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_hash, parse_uuid, sha256
 
 ID = "8b5c0d39-925f-4579-9c60-54f3e846ab99"
 
@@ -52,13 +52,6 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 def test_what_is_no_hash_is_refused(text: str, code: str) -> None:
     with pytest.raises(Invalid, match=code):
         parse_hash(text)
-
-
-@any_of(some.integers(0, 2**48 - 2), some.binary(min_size=10, max_size=10), some.binary(min_size=10, max_size=10))
-def test_new_ids_are_version_7_and_ordered_by_time(ms: int, one: bytes, two: bytes) -> None:
-    assert uuid7(ms, one) < uuid7(ms + 1, two)
-    made = uuid.UUID(bytes=uuid7(ms, one))
-    assert (made.version, made.variant, made.int >> 80) == (7, uuid.RFC_4122, ms)
 
 
 def test_the_hash_is_sha256() -> None:
