@@ -165,12 +165,17 @@ def parse_data(raw: bytes | str) -> Data:
 def blob_name(value: str) -> str:
     """What a blob is called by the value beside it: `name`, else `path`/`filename`, else `filename`, else nothing.
 
-    Numbers and booleans count by their text; values nested too deep to parse name nothing.
+    Numbers and booleans count by their text; a value with half of a surrogate pair names nothing.
     """
     try:
         fields = _NAMING.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return ""
+    except RecursionError:  # how deep it takes depends on the Python
+        try:
+            fields, _ = decode_envelope(value, _NAMING)
+        except Invalid:
+            return ""
     name, path, filename = _text_of(fields.name), _text_of(fields.path), _text_of(fields.filename)
     if name:
         return name

@@ -107,7 +107,8 @@ def test_data_that_makes_no_sense_is_refused(text: str, code: str) -> None:
         ('{"name":100}', "100"),
         ('{"name":false}', "false"),
         ('{"name":"\\ud800"}', ""),
-        ('{"path":"a","filename":"f","deep":' + "[" * 5000 + "]" * 5000 + "}", ""),
+        ('{"path":"a","filename":"f","deep":' + "[" * 5000 + "]" * 5000 + "}", "a/f"),
+        ("[" * 5000 + "]" * 5000, ""),
         ("[]", ""),
     ],
 )
