@@ -6,6 +6,7 @@ wsproto knows the protocol; this file moves its bytes.
 import select
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -42,12 +43,11 @@ class Stream:
         self._ended: Failure | None = None
         self._broken: Failure | None = None
         self._sock = connect(path, HANDSHAKE_S)
-        try:
+        with ExitStack() as undone:
+            undone.callback(self._sock.close)
             self._shake_hands()
-        except BaseException:
-            self._sock.close()
-            raise
-        self._sock.setblocking(False)
+            self._sock.setblocking(False)
+            undone.pop_all()
 
     def close(self) -> None:
         """Say goodbye if that does not wait, and hang up."""

@@ -17,7 +17,7 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -261,7 +261,8 @@ class RealWorld(World):
         _check_socket_path(path)
         await _clear_stale_socket(path)
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
+        with ExitStack() as undone:
+            undone.callback(listening.close)
             # umask rather than chmod: there is no moment at which others could connect.
             before = os.umask(0o777 & ~mode)
             try:
@@ -271,9 +272,7 @@ class RealWorld(World):
             if group:
                 shutil.chown(path, group=group)
             listening.listen(128)
-        except BaseException:
-            listening.close()
-            raise
+            undone.pop_all()
         return trio.SocketListener(listening)
 
 

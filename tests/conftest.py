@@ -37,8 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say with a failure how to have it again."""
+    """Say with a failure how to have it again; where all must run (FFD_TESTS_WHOLE), a test that is skipped fails."""
     report = yield
+    if report.skipped and os.environ.get("FFD_TESTS_WHOLE"):
+        report.outcome, report.longrepr = "failed", f"skipped where all tests must run: {report.longrepr}"
     seed = getattr(item, "funcargs", {}).get("seed")
     if report.failed and seed is not None:
         node = item.nodeid.partition("[")[0]

@@ -14,6 +14,7 @@ import apsw
 
 from ffd.model.errors import Away, Broken, Full, Invalid
 from ffd.store.engine import READER_PRAGMAS, prepare_connection, readable
+from ffd.store.transaction import writing
 
 APPLICATION_ID = 0x4646_4C00  # "FFL"
 SCHEMA_VERSION = 1
@@ -52,16 +53,11 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
     with readable(connection):
         _is_new(connection, path)  # before the first setting: to turn a file to WAL is to write it
     prepare_connection(connection, PRAGMAS)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with writing(connection):
         if _is_new(connection, path):
             connection.execute(SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _is_new(connection: apsw.Connection, path: Path) -> bool:
@@ -90,18 +86,12 @@ def append(
     `link` gives the hash of an entry from the hash before it and its height.
     """
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with writing(connection):
             found: bytes | None = connection.execute(
                 "SELECT hash FROM entries WHERE signer = ? AND request = ?", (signer, request)
             ).get
             if found is None:
                 found = _append_last(connection, (now, signer, signature, body, request), genesis, link)
-        except BaseException:
-            if not connection.get_autocommit():
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
     except (apsw.BusyError, apsw.FullError, apsw.ReadOnlyError) as error:
         raise Full(
             "FFD4018", f"the ledger file cannot be written now ({error}): make room, or let others finish"

@@ -30,7 +30,7 @@ import trio
 from ffd.model.errors import Broken, FfdError, Full
 from ffd.store.bells import Bell
 from ffd.store.migrate import check_ours, migrate
-from ffd.store.transaction import Transaction
+from ffd.store.transaction import Transaction, roll_back
 from ffd.world import Database, World
 
 T = TypeVar("T")
@@ -254,7 +254,7 @@ class Store:
                     self._break(refused, taken)
                     raise refused from error
                 self._release(taken or self._take_next(1), refused)
-                _roll_back(connection)
+                roll_back(connection)
                 return
         self._company = sum([writing.company for writing in taken])
         self._commits += 1
@@ -372,12 +372,6 @@ def _refuse_to_go_on(error: BaseException) -> None:
     # These say that the disk, not the unit, is at fault: the whole transaction is undone.
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CorruptError | apsw.NotADBError | apsw.ReadOnlyError):
         raise error
-
-
-def _roll_back(connection: apsw.Connection) -> None:
-    # SQLite has rolled back by itself after some errors: https://www.sqlite.org/lang_transaction.html
-    if not connection.get_autocommit():
-        connection.execute("ROLLBACK")
 
 
 def _as_refusal(error: apsw.Error) -> FfdError:

@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from ffd.model.errors import Invalid
+from ffd.store.transaction import writing
 
 APPLICATION_ID = 0x46464400  # "FFD"
 SNAPSHOT_TIMEOUT_MS = 10_000
@@ -26,18 +27,13 @@ def migrate(connection: apsw.Connection, path: Path, now: int) -> None:
         return
     if version:
         _snapshot(connection, path, version)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with writing(connection):
         # Another process may have come first; now nobody can.
         version = check_ours(connection, path)
         for number, statements in enumerate(steps()[version:], start=version + 1):
             connection.execute(statements)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -67,3 +68,26 @@ class Transaction:
 def _insert(table: str, columns: str, rows: int) -> str:
     row = f"({', '.join('?' * (columns.count(',') + 1))})"
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"
+
+
+@contextmanager
+def writing(connection: apsw.Connection) -> Iterator[None]:
+    """A transaction that may write from its start, for as long as the block runs.
+
+    What fails in it, or at its commit, undoes it.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+
+
+def roll_back(connection: apsw.Connection) -> None:
+    """Undo what the open transaction did, if there is one.
+
+    SQLite has rolled back by itself after some errors: https://www.sqlite.org/lang_transaction.html
+    """
+    if not connection.get_autocommit():
+        connection.execute("ROLLBACK")

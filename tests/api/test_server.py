@@ -175,7 +175,7 @@ async def test_a_client_that_went_away_leaves_its_place_at_once(tmp_path: Path) 
             await client.stream.aclose()
 
 
-async def test_a_slow_head_is_told_and_an_empty_connection_just_closed(tmp_path: Path) -> None:
+async def test_a_slow_head_is_told_and_an_empty_connection_just_closed(tmp_path: Path, autojump_clock: object) -> None:
     async with open_door(tmp_path, limits=replace(LIMITS, header_timeout_s=0.1)) as door:
         silent, slow, later = await door.connect(), await door.connect(), await door.connect()
         await slow.say("GET / HTTP/1.1\r\nHo")
@@ -185,14 +185,14 @@ async def test_a_slow_head_is_told_and_an_empty_connection_just_closed(tmp_path:
         assert await silent.ended() and await slow.ended() and await later.ended()
 
 
-async def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
+async def test_an_idle_connection_is_closed(tmp_path: Path, autojump_clock: object) -> None:
     async with open_door(tmp_path, limits=replace(LIMITS, idle_s=0.1)) as door:
         client = await door.connect()
         assert (await client.get("/slow?s=0.3")).status == 200
         assert await client.ended()
 
 
-async def test_a_body_that_stops_is_told_and_one_that_flows_is_not(tmp_path: Path) -> None:
+async def test_a_body_that_stops_is_told_and_one_that_flows_is_not(tmp_path: Path, autojump_clock: object) -> None:
     async with open_door(tmp_path, limits=replace(LIMITS, body_grace_s=0.2, body_rate_min=100)) as door:
         stopped, flowing = await door.connect(), await door.connect()
         head = request("POST", "/length", "Content-Length: 100")
@@ -238,7 +238,7 @@ async def test_bodies_in_flight_have_a_bound_together(tmp_path: Path) -> None:
             assert (await first.answer()).body == b"1400"
 
 
-async def test_a_reader_that_stalls_holds_up_nobody_and_is_cut(tmp_path: Path) -> None:
+async def test_a_reader_that_stalls_holds_up_nobody_and_is_cut(tmp_path: Path, autojump_clock: object) -> None:
     async with open_door(tmp_path, limits=replace(LIMITS, send_timeout_s=0.3)) as door:
         stalled, other = await door.connect(), await door.connect()
         await stalled.say(request("GET", "/stream?n=1000"))
@@ -248,7 +248,9 @@ async def test_a_reader_that_stalls_holds_up_nobody_and_is_cut(tmp_path: Path) -
             await stalled.answer()
 
 
-async def test_at_a_stop_requests_in_flight_finish_and_idle_connections_end(tmp_path: Path) -> None:
+async def test_at_a_stop_requests_in_flight_finish_and_idle_connections_end(
+    tmp_path: Path, autojump_clock: object
+) -> None:
     async with open_door(tmp_path) as door:
         busy, idle, fresh = await door.connect(), await door.connect(), await door.connect()
         assert (await idle.get("/")).status == 200
@@ -260,7 +262,9 @@ async def test_at_a_stop_requests_in_flight_finish_and_idle_connections_end(tmp_
             assert await idle.ended() and await fresh.ended() and await busy.ended()
 
 
-async def test_a_stop_ends_in_time_whatever_clients_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stop_ends_in_time_whatever_clients_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, autojump_clock: object
+) -> None:
     async def stubborn(socket: Socket) -> None:
         await socket.send_many(["x" * 100_000] * 100)
 

@@ -5,13 +5,13 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.ffctl.conftest import COMMAND, Ffctl, environment
 from tests.ffctl.standin import Node, uid
+from tests.processes.node import until
 
 MESSAGES = "^(?:message_confirmed|message_rejected)$"
 
@@ -179,11 +179,9 @@ def test_a_stalled_stdout_stalls_the_acks(node: Node) -> None:
     ) as tail:
         assert tail.stdout
         tail.stdout.readline()
-        before = -1
-        while before != len(node.acks):  # until the pipe is full and nothing moves
-            before = len(node.acks)
-            time.sleep(0.3)
-        assert before < 20
+        channel = Path(f"/proc/{tail.pid}/wchan")
+        until("the pipe is full and its writer waits", lambda: channel.read_text().endswith("pipe_write"))
+        assert len(node.acks) < 20
         tail.send_signal(signal.SIGINT)
         tail.send_signal(signal.SIGINT)
         os.kill(tail.pid, signal.SIGKILL)

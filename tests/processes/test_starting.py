@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from tests.processes.node import House, Node, Program, query, until
 
 log = logging.getLogger(__name__)
@@ -239,7 +237,6 @@ def test_a_file_in_the_place_of_the_state_is_told_with_what_to_do(node: Node) ->
     assert node.state.read_text() == "no folder"
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may give away what it likes")
 def test_a_group_that_the_user_is_not_in_is_refused_and_leaves_no_socket(node: Node) -> None:
     mine = {*os.getgroups(), os.getegid()}
     other = next(group.gr_name for group in grp.getgrall() if group.gr_gid not in mine)
