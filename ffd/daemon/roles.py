@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import trio
 
-from ffd.model.errors import FfdError
+from ffd.model.errors import FfdError, first_of
 from ffd.ports.retry import Backoff
 from ffd.store import Store
 from ffd.store.leadership import Deposed, Leadership, lead
@@ -66,7 +66,7 @@ class Roles:
             try:
                 await self._lead(name, work, probation_s=PROBATION_S if failures else 0.0)
             except* Deposed as deposed:
-                log.warning("role %s was taken over: %s", name, _first(deposed))
+                log.warning("role %s was taken over: %s", name, first_of(deposed))
                 self._set(RoleState(name, STANDING_BY, self._world.now()))
             except* Exception as failure:  # noqa: BLE001 - a role ends here
                 failures = 1 if trio.current_time() - began > HEALTHY_S else failures + 1
@@ -86,7 +86,7 @@ class Roles:
         self._set(RoleState(name, LEADING, leadership.since, leadership.epoch))
 
     def _note_failure(self, name: str, failure: BaseExceptionGroup[BaseException]) -> None:
-        told = str(_first(failure))
+        told = str(first_of(failure))
         if self._told.get(name) != told:
             self._told[name] = told
             bugs = failure.split(FfdError)[1]
@@ -95,9 +95,3 @@ class Roles:
 
     def _set(self, state: RoleState) -> None:
         self._states[state.name] = state
-
-
-def _first(failure: BaseException) -> BaseException:
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure

@@ -17,7 +17,7 @@ from msgspec import structs
 from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, DispatcherStatistics
 from ffd.delivery.matching import compile_filter
 from ffd.delivery.recent import PAGE_EVENTS, RecentEvents
-from ffd.model.errors import Conflict, Full, NotFound
+from ffd.model.errors import Conflict, Full, NotFound, first_of
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import Namespace
 from ffd.model.subscription import (
@@ -176,7 +176,7 @@ class Subscriptions:
                         # Another process leads by now; stand by for it.
                         nursery.cancel_scope.cancel()
         except* Full as full:
-            log.warning("subscription %s cannot be delivered now: %s", subscription.name, full.exceptions[0])
+            log.warning("subscription %s cannot be delivered now: %s", subscription.name, first_of(full))
             had_room = False
         return had_room
 

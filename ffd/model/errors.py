@@ -42,3 +42,10 @@ class Away(FfdError):
 
 class Broken(FfdError):
     """Our own rows contradict each other, or the disk failed: the node stops."""
+
+
+def first_of(failure: BaseException) -> BaseException:
+    """The first error in a group of errors, however deep it lies: nurseries put one group around another."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
