@@ -22,6 +22,14 @@ CREATE TABLE batches (
 
 CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL;
 
+CREATE TABLE blobs (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    size      INTEGER NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (namespace, hash)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE blockchainevents (
     sequence      INTEGER PRIMARY KEY,
     id            BLOB NOT NULL UNIQUE,
@@ -64,6 +72,24 @@ CREATE TABLE data (
     UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
 ) STRICT;
 
+CREATE INDEX data_blob ON data (namespace, (blob ->> '$.hash')) WHERE blob IS NOT NULL;
+
+CREATE TABLE datatypes (
+    sequence  INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    message   BLOB NOT NULL,
+    validator TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    version   TEXT NOT NULL,
+    hash      BLOB NOT NULL,
+    created   INTEGER NOT NULL,
+    value     TEXT NOT NULL,
+    pin       INTEGER NOT NULL REFERENCES pins (sequence),
+    UNIQUE (id, namespace),
+    UNIQUE (namespace, name, version)
+) STRICT;
+
 CREATE TABLE events (
     sequence   INTEGER PRIMARY KEY,
     id         BLOB NOT NULL UNIQUE,
@@ -77,6 +103,17 @@ CREATE TABLE events (
 ) STRICT;
 
 CREATE INDEX events_reference ON events (reference);
+
+CREATE TABLE groups (
+    sequence  INTEGER PRIMARY KEY,
+    hash      BLOB NOT NULL,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    name      TEXT NOT NULL,
+    members   TEXT NOT NULL,
+    message   BLOB,
+    created   INTEGER NOT NULL,
+    UNIQUE (namespace, hash)
+) STRICT;
 
 CREATE TABLE identities (
     id           BLOB PRIMARY KEY,
@@ -142,6 +179,16 @@ CREATE TABLE namespaces (
     network_name TEXT NOT NULL,
     ledger       TEXT,               -- where its pins are read; NULL until that was begun
     created      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE nextpins (
+    sequence  INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    context   BLOB NOT NULL,
+    identity  TEXT NOT NULL,
+    hash      BLOB NOT NULL,
+    nonce     INTEGER NOT NULL,
+    UNIQUE (namespace, context, identity)
 ) STRICT;
 
 CREATE TABLE offsets (
