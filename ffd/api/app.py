@@ -7,7 +7,6 @@ default one. To add a route is to add a row.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import trio
 from starlette.applications import Starlette
@@ -20,69 +19,61 @@ from ffd.api.call import Answer, Call, Handler
 from ffd.api.desk import Desk
 from ffd.api.hypercorn_door import ASGIApp
 from ffd.api.refusals import HANDLERS, timed_out
+from ffd.api.route import API, Route
 
-API = "/api/v1"
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row: how it is asked for, and who answers; its word on itself is the handler's docstring.
-
-    `filters` is the collection whose fields the query string may name, `switches` what else it may say. `everywhere`
-    says that the path is a whole one, and of no namespace unless it names one.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    filters: str = ""
-    switches: tuple[str, ...] = ()
-    everywhere: bool = False
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where it is served."""
-        if self.everywhere:
-            return (self.path,)
-        return f"{API}/namespaces/{{ns}}/{self.path}", f"{API}/{self.path}"
-
+NAMED: Mapping[str, str] = {"id": "id or name"}
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "messages/broadcast", messages.broadcast, switches=("confirm",)),
-    Route("GET", "messages", messages.list_messages, "messages", ("fetchdata",)),
-    Route("GET", "messages/{id}", messages.get_message, switches=("fetchdata",)),
-    Route("GET", "messages/{id}/data", messages.get_message_data),
-    Route("GET", "messages/{id}/events", messages.get_message_events, "events"),
-    Route("GET", "messages/{id}/transaction", messages.get_message_transaction),
-    Route("GET", "data", data.list_data, "data"),
-    Route("GET", "data/{id}", data.get_data),
-    Route("GET", "data/{id}/value", data.get_data_value),
-    Route("GET", "events", events.list_events, "events", events.FETCH),
-    Route("GET", "events/{id}", events.get_event, switches=events.FETCH),
-    Route("POST", "subscriptions", subscriptions.create_subscription),
-    Route("PUT", "subscriptions", subscriptions.put_subscription),
-    Route("GET", "subscriptions", subscriptions.list_subscriptions, "subscriptions"),
-    Route("GET", "subscriptions/{id}", subscriptions.get_subscription, switches=("fetchstatus",)),
-    Route("DELETE", "subscriptions/{id}", subscriptions.delete_subscription),
-    Route("GET", "batches", batches.list_batches, "batches"),
-    Route("GET", "batches/{id}", batches.get_batch),
-    Route("GET", "pins", pins.list_pins, "pins"),
-    Route("GET", "transactions", operations.list_transactions, "transactions"),
-    Route("GET", "transactions/{id}", operations.get_transaction),
-    Route("GET", "transactions/{id}/operations", operations.get_transaction_operations, "operations"),
-    Route("GET", "operations", operations.list_operations, "operations"),
-    Route("GET", "operations/{id}", operations.get_operation),
-    Route("GET", "identities", identities.list_identities, "identities"),
-    Route("GET", "identities/{id}", identities.get_identity),
-    Route("GET", "network/identities", identities.list_identities, "identities"),
-    Route("GET", "network/organizations", identities.list_organizations, "organizations"),
-    Route("GET", "network/nodes", identities.list_nodes, "nodes"),
-    Route("GET", "status", status.get_status),
-    Route("GET", f"{API}/namespaces", namespaces.list_namespaces, everywhere=True),
-    Route("GET", f"{API}/namespaces/{{ns}}", namespaces.get_namespace, everywhere=True),
-    Route("GET", "/livez", status.get_live, everywhere=True),
-    Route("GET", "/readyz", status.get_ready, everywhere=True),
-)
+    Route(
+        "POST", "messages/broadcast", messages.broadcast, switches=("confirm",),
+        body="MessageInOut", answer="Message", statuses=(202, 200),
+    ),
+    Route("GET", "messages", messages.list_messages, "messages", ("fetchdata",), answer="[Message] | [MessageInOut]"),
+    Route("GET", "messages/{id}", messages.get_message, switches=("fetchdata",), answer="Message | MessageInOut"),
+    Route("GET", "messages/{id}/data", messages.get_message_data, answer="[Data]"),
+    Route("GET", "messages/{id}/events", messages.get_message_events, "events", answer="[Event]"),
+    Route("GET", "messages/{id}/transaction", messages.get_message_transaction, answer="Transaction"),
+    Route("GET", "data", data.list_data, "data", answer="[Data]"),
+    Route("GET", "data/{id}", data.get_data, answer="Data"),
+    Route("GET", "data/{id}/value", data.get_data_value, answer="Value"),
+    Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]"),
+    Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),
+    Route(
+        "POST", "subscriptions", subscriptions.create_subscription,
+        body="SubscriptionRequest", answer="Subscription", statuses=(201,),
+    ),
+    Route(
+        "PUT", "subscriptions", subscriptions.put_subscription, body="SubscriptionRequest", answer="Subscription"
+    ),
+    Route("GET", "subscriptions", subscriptions.list_subscriptions, "subscriptions", answer="[Subscription]"),
+    Route(
+        "GET", "subscriptions/{id}", subscriptions.get_subscription, switches=("fetchstatus",),
+        answer="Subscription", kinds=NAMED,
+    ),
+    Route("DELETE", "subscriptions/{id}", subscriptions.delete_subscription, statuses=(204,), kinds=NAMED),
+    Route("GET", "batches", batches.list_batches, "batches", answer="[Batch]"),
+    Route("GET", "batches/{id}", batches.get_batch, answer="Batch"),
+    Route("GET", "pins", pins.list_pins, "pins", answer="[Pin]"),
+    Route("GET", "transactions", operations.list_transactions, "transactions", answer="[Transaction]"),
+    Route("GET", "transactions/{id}", operations.get_transaction, answer="Transaction"),
+    Route(
+        "GET", "transactions/{id}/operations", operations.get_transaction_operations, "operations",
+        answer="[Operation]",
+    ),
+    Route("GET", "operations", operations.list_operations, "operations", answer="[Operation]"),
+    Route("GET", "operations/{id}", operations.get_operation, answer="Operation"),
+    Route("GET", "identities", identities.list_identities, "identities", answer="[Identity]"),
+    Route("GET", "identities/{id}", identities.get_identity, answer="Identity"),
+    Route("GET", "network/identities", identities.list_identities, "identities", answer="[Identity]"),
+    Route("GET", "network/organizations", identities.list_organizations, "organizations", answer="[Identity]"),
+    Route("GET", "network/nodes", identities.list_nodes, "nodes", answer="[Identity]"),
+    Route("GET", "status", status.get_status, answer="Status"),
+    Route("GET", f"{API}/namespaces", namespaces.list_namespaces, everywhere=True, answer="[Namespace]"),
+    Route("GET", f"{API}/namespaces/{{ns}}", namespaces.get_namespace, everywhere=True, answer="Namespace"),
+    Route("GET", "/livez", status.get_live, everywhere=True, answer="Live", ours=True),
+    Route("GET", "/readyz", status.get_ready, everywhere=True, answer="Ready", statuses=(200, 503), ours=True),
+)  # fmt: skip
 
 
 def build_app(desk: Desk) -> ASGIApp:
