@@ -21,7 +21,6 @@ from ffd.api.hypercorn_door import ASGIApp
 from ffd.api.refusals import HANDLERS, timed_out
 from ffd.api.route import API, Route
 
-
 NAMED: Mapping[str, str] = {"id": "id or name"}
 
 ROUTES: tuple[Route, ...] = (

@@ -31,7 +31,7 @@ async def broadcast(call: Call) -> Answer:
         f"The request with id '{call.request_id}' timed out after {call.timeout_s * 1000:.2f}ms: "
         f"message '{outcome.id_text}' is accepted, and will be confirmed or rejected",
     )
-    settled = await call.desk.confirmations.wait_settled(namespace.number, outcome.id)
+    settled = await call.desk.confirmations.wait_settled(namespace, outcome.id)
     stored = _find(call, outcome.id)
     if settled == MESSAGE_REJECTED:
         raise Invalid("FF10269", f"Message with ID '{outcome.id_text}' was rejected: {stored.reject_reason}")

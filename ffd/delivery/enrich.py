@@ -42,6 +42,7 @@ class EncodedEvent(msgspec.Struct, frozen=True):
     header_text: str | None = None
     tx_type: str = ""
     blockchain_name: str = ""
+    correlator: bytes | None = None
 
     @property
     def header(self) -> HeaderView:
@@ -78,7 +79,7 @@ def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]
 def _encoded(row: EventWithMessage, id: str, text: str, tx_type: str = "", blockchain_name: str = "") -> EncodedEvent:
     return EncodedEvent(
         row.sequence, id, row.namespace, row.type, row.topic or "", row.reference, text, row.header, tx_type,
-        blockchain_name,
+        blockchain_name, row.correlator,
     )  # fmt: skip
 
 

@@ -79,3 +79,14 @@ def of_reference(tx: Transaction, namespace: int, reference: bytes) -> list[Even
         (reference, namespace),
     )
     return [EventRow(*row) for row in rows]
+
+
+def of_correlator(tx: Transaction, namespace: int, correlator: bytes, *, after: int) -> list[EventRow]:
+    """The events past the sequence `after` that name this correlator, in order. It reads all that are past it."""
+    rows = tx.execute(
+        f"""
+        SELECT {COLUMNS} FROM events e
+         WHERE e.sequence > ? AND e.correlator = ? AND e.namespace = ? ORDER BY e.sequence""",
+        (after, correlator, namespace),
+    )
+    return [EventRow(*row) for row in rows]
