@@ -207,12 +207,12 @@ class _Page:
             for (index, _), group in by_message.items()
         ]
 
-    def _needs(self, stored: Sequence[BatchedMessage | None]) -> dict[int, tuple[bool, bool]]:
+    def _needs(self, stored: Sequence[BatchedMessage | None]) -> dict[int, tuple[bool, str | None]]:
         sequences = [message.sequence for message in stored if message is not None]
         return messages.needing_more(self._tx, min(sequences), max(sequences)) if sequences else {}
 
     def _pinned(
-        self, rows: list[PinRow], message: BatchedMessage | None, needs: dict[int, tuple[bool, bool]]
+        self, rows: list[PinRow], message: BatchedMessage | None, needs: dict[int, tuple[bool, str | None]]
     ) -> PinnedMessage:
         """The message behind pins of one ledger event.
 
@@ -222,16 +222,16 @@ class _Page:
         header = None if message is None else _VIEW.decode(message.header)
         if message is None or header is None or not _are_pins_of(rows, header.topics):
             return PinnedMessage(_pin_contexts(rows), Cause.CONTENT, format_uuid(rows[0].batch), rows)
-        datatype, blob = needs.get(message.sequence, (False, False))
+        datatype, blob = needs.get(message.sequence, (False, None))
         verdict = self._judge(header, rows[0].signer, datatype, blob)
         return PinnedMessage(_pin_contexts(rows), verdict.cause, verdict.subject, rows, message, header, verdict.reason)
 
-    def _judge(self, header: HeaderView, signer: str, datatype: bool, blob: bool) -> Verdict:
+    def _judge(self, header: HeaderView, signer: str, datatype: bool, blob: str | None) -> Verdict:
         # Nearly all messages of a page agree in these, and a confirmation says nothing of the one message.
         like = (header.type, header.author, header.key, signer)
         if not (datatype or blob) and like in self._sound:
             return CONFIRM
-        verdict = judge(header, signer, self._author_of, needs_datatype=datatype, needs_blob=blob)
+        verdict = judge(header, signer, self._author_of, needs_datatype=datatype, missing_blob=blob)
         if verdict == CONFIRM:
             self._sound.add(like)
         return verdict

@@ -26,7 +26,7 @@ class Cause(StrEnum):
     AUTHOR = "author"
     """Nobody is known to own the key that signed; subject: the key."""
     BLOB = "blob"
-    """A blob of the message has not come; subject: the message's id."""
+    """A blob of the message has not come; subject: its hash."""
     ORDER = "order"
     """An earlier pin of one of its contexts waits; subject: that context."""
 

@@ -60,10 +60,10 @@ def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf) -> Verdic
     return CONFIRM
 
 
-def judge_content(header: HeaderView, needs_datatype: bool, needs_blob: bool) -> Verdict:
-    """Is what the message carries here and in order?"""
-    if needs_blob:
-        return Verdict(cause=Cause.BLOB, subject=header.id)
+def judge_content(header: HeaderView, needs_datatype: bool, missing_blob: str | None) -> Verdict:
+    """Is what the message carries here and in order? `missing_blob` is the hash of the first blob that is not."""
+    if missing_blob is not None:
+        return Verdict(cause=Cause.BLOB, subject=missing_blob)
     if header.type == DEFINITION:
         return Verdict(f"FF10400: Rejected unknown definition '{header.tag}' of message '{header.id}'")
     if needs_datatype:
@@ -71,7 +71,9 @@ def judge_content(header: HeaderView, needs_datatype: bool, needs_blob: bool) ->
     return CONFIRM
 
 
-def judge(header: HeaderView, signer: str, author_of: AuthorOf, *, needs_datatype: bool, needs_blob: bool) -> Verdict:
+def judge(
+    header: HeaderView, signer: str, author_of: AuthorOf, *, needs_datatype: bool, missing_blob: str | None
+) -> Verdict:
     """The verdict on a message that is all here, order apart."""
     verdict = judge_signer(header, signer, author_of)
-    return verdict if verdict != CONFIRM else judge_content(header, needs_datatype, needs_blob)
+    return verdict if verdict != CONFIRM else judge_content(header, needs_datatype, missing_blob)

@@ -9,6 +9,7 @@ import msgspec
 
 from ffd.model.data import BlobRef, Data, DatatypeRef
 from ffd.model.ids import format_uuid
+from ffd.store import blobs
 from ffd.store.transaction import Row, Transaction
 
 READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
@@ -187,17 +188,26 @@ def data_between(tx: Transaction, first: int, last: int) -> dict[int, list[Data]
     return found
 
 
-def needing_more(tx: Transaction, first: int, last: int) -> dict[int, tuple[bool, bool]]:
-    """Of the messages from `first` to `last`, those with a datatype to follow or a blob to have: (datatype, blob)."""
+def needing_more(tx: Transaction, first: int, last: int) -> dict[int, tuple[bool, str | None]]:
+    """Of the messages from `first` to `last`, those with a datatype to follow or a blob: (datatype, missing blob).
+
+    The missing blob is the first one, in the message's order, that is not here: its hash in hex; None when all are.
+    """
     rows = tx.execute(
         """
-        SELECT l.message, max(d.datatype_name IS NOT NULL AND d.validator <> 'none'), max(d.blob IS NOT NULL)
+        SELECT l.message, d.namespace, d.datatype_name IS NOT NULL AND d.validator <> 'none', d.blob ->> '$.hash'
           FROM message_data l JOIN data d ON d.sequence = l.data
          WHERE l.message BETWEEN ? AND ? AND (d.datatype_name IS NOT NULL OR d.blob IS NOT NULL)
-         GROUP BY l.message""",
+         ORDER BY l.message, l.position""",
         (first, last),
     )
-    return {message: (bool(datatype), bool(blob)) for message, datatype, blob in rows}
+    needs: dict[int, tuple[bool, str | None]] = {}
+    for message, namespace, datatype, blob in rows:
+        follows, missing = needs.get(message, (False, None))
+        if blob and missing is None and blobs.find(tx, namespace, bytes.fromhex(blob)) is None:
+            missing = blob
+        needs[message] = follows or bool(datatype), missing
+    return needs
 
 
 def find_data(tx: Transaction, namespace: int, id: bytes) -> tuple[int, Data] | None:

@@ -32,25 +32,26 @@ SIGNERS = {
 @pytest.mark.parametrize("type, author, key, signer, expected", SIGNERS.values(), ids=SIGNERS.keys())
 def test_who_signed(type: str, author: str, key: str, signer: str, expected: Verdict) -> None:
     header = HeaderView(id="m", type=type, author=author, key=key)
-    assert judge(header, signer, KNOWN.get, needs_datatype=False, needs_blob=False) == expected
+    assert judge(header, signer, KNOWN.get, needs_datatype=False, missing_blob=None) == expected
 
 
 NO_TYPE = Verdict("FF10195: Rejected message 'm': a datatype that its data follows is not known")
-NO_BLOB = Verdict(cause=Cause.BLOB, subject="m")
-# type, signer, datatype wanted, blob wanted; what it is judged
+BLOB = "5f" * 32
+NO_BLOB = Verdict(cause=Cause.BLOB, subject=BLOB)
+# type, signer, datatype wanted, missing blob; what it is judged
 CONTENT = {
-    "all there": ("broadcast", "ka", False, False, CONFIRM),
-    "a blob to come": ("broadcast", "ka", False, True, NO_BLOB),
-    "a datatype that nobody knows": ("broadcast", "ka", True, False, NO_TYPE),
-    "the blob comes first": ("broadcast", "ka", True, True, NO_BLOB),
+    "all there": ("broadcast", "ka", False, None, CONFIRM),
+    "a blob to come": ("broadcast", "ka", False, BLOB, NO_BLOB),
+    "a datatype that nobody knows": ("broadcast", "ka", True, None, NO_TYPE),
+    "the blob comes first": ("broadcast", "ka", True, BLOB, NO_BLOB),
     "a definition of an unknown kind": (
-        "definition", "ka", False, False, Verdict("FF10400: Rejected unknown definition 't' of message 'm'")
+        "definition", "ka", False, None, Verdict("FF10400: Rejected unknown definition 't' of message 'm'")
     ),
-    "the signer comes before all": ("broadcast", "kb", True, True, Verdict(WRONG_SIGNER.format("ka", "kb"))),
+    "the signer comes before all": ("broadcast", "kb", True, BLOB, Verdict(WRONG_SIGNER.format("ka", "kb"))),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("type, signer, datatype, blob, expected", CONTENT.values(), ids=CONTENT.keys())
-def test_what_it_carries(type: str, signer: str, datatype: bool, blob: bool, expected: Verdict) -> None:
+def test_what_it_carries(type: str, signer: str, datatype: bool, blob: str | None, expected: Verdict) -> None:
     header = HeaderView(id="m", type=type, author="did:alice", key="ka", tag="t")
-    assert judge(header, signer, KNOWN.get, needs_datatype=datatype, needs_blob=blob) == expected
+    assert judge(header, signer, KNOWN.get, needs_datatype=datatype, missing_blob=blob) == expected
