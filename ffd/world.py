@@ -24,12 +24,15 @@ from typing import Any, Protocol, TypeVar
 import apsw
 import trio
 
-from ffd.model.errors import Conflict, Full, Invalid
+from ffd.model.errors import Conflict, FfdError, Full, Invalid
 
 T = TypeVar("T")
 
 RANDOM_POOL_BYTES = 4096
 SOCKET_PATH_MAX = 107  # sun_path, less its NUL: unix(7)
+TCP_BACKLOG = 256
+KEEPALIVE_IDLE_S, KEEPALIVE_BETWEEN_S, KEEPALIVE_PROBES = 60, 10, 6
+"""A connection that says nothing is probed after so long; one that does not answer so many probes is lost."""
 PRIVATE_DIRECTORY_MODE = 0o700
 STATEMENTS_CACHED = 256
 """Prepared statements that a connection keeps; the cache is a ring, which each use of a statement turns by one."""
@@ -121,6 +124,10 @@ class World(ABC):
     @abstractmethod
     async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         """Listen at `path`. Raises Conflict when something alive listens there already."""
+
+    @abstractmethod
+    async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
+        """Listen at an IP address; port 0 is any free one. Raises Conflict when the port is taken, else Invalid."""
 
     @abstractmethod
     def inherited_listeners(self) -> list[trio.SocketListener]:
@@ -252,10 +259,14 @@ class RealWorld(World):
         _remove(path)
 
     def inherited_listeners(self) -> list[trio.SocketListener]:
-        return [
+        inherited = [
             trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor)))
             for descriptor in self._inherited
         ]
+        for each in inherited:
+            if each.socket.family != socket.AF_UNIX:
+                _notice_the_lost(each.socket)
+        return inherited
 
     async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         _check_socket_path(path)
@@ -274,6 +285,44 @@ class RealWorld(World):
             listening.listen(128)
             undone.pop_all()
         return trio.SocketListener(listening)
+
+    async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with ExitStack() as undone:
+            try:
+                listening = trio.socket.socket(family, socket.SOCK_STREAM)
+                undone.callback(listening.close)
+                # A port that a daemon left just now is free again, though its last connections are still dying.
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                _notice_the_lost(listening)
+                if address == "::":
+                    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # whatever the machine's default
+                await listening.bind((address, port))
+                listening.listen(TCP_BACKLOG)
+            except OSError as error:
+                raise _not_listening(address, port, error) from error
+            undone.pop_all()
+        return trio.SocketListener(listening)
+
+
+def _notice_the_lost(listening: trio.socket.SocketType) -> None:
+    """Have the kernel end connections whose other machine is gone without a word; they inherit it of the listener."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_BETWEEN_S)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def _not_listening(address: str, port: int, error: OSError) -> FfdError:
+    if error.errno == errno.EADDRINUSE:
+        return Conflict(
+            "FFD1107", f"port {port} of {address} is taken by another program: stop it, or set another http.port"
+        )
+    return Invalid(
+        "FFD1108",
+        f"cannot listen on {address} port {port} ({error.strerror}): set http.address to an address of this machine, "
+        "and http.port to one that this user may have",
+    )
 
 
 def _read_bounded(path: Path, bytes_max: int) -> bytes:

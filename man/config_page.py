@@ -47,6 +47,8 @@ a number of bytes, or a string in units of 1024:
 a number of seconds, or a string:
 .Ql 250ms ,
 .Ql 1m30s .
+.It switch
+true or false.
 .It mode
 access bits in octal:
 .Ql 0o660
@@ -96,6 +98,8 @@ ABOUT = {
     "embedded ledger, is always there unless it is configured otherwise.",
     "storages": "Where payloads of broadcasts are put for all members.\nA table for each, by the name that namespaces "
     "use; \\(lqlocal\\(rq, a folder, is always there unless it is configured otherwise.",
+    "http": "The same interface over TCP, for what cannot use the socket; there is none unless an address is set.\nA "
+    "TCP listener of the service manager comes instead of address and port, and keeps the other rules.",
     "limits": "Where a clear refusal comes before damage.",
 }
 
@@ -192,7 +196,7 @@ def _key(row: Described) -> str:
 
 def _default(row: Described) -> str:
     """What the key has unless it is set: in quotes where it is a text in the file."""
-    told = row.default in ("see FILES", "the user's own", "NAME")
+    told = row.default in ("see FILES", "the user's own", "NAME", "none")
     if row.type in ("text", "name") and row.default and not told:
         return f"\\(lq{_escaped(row.default)}\\(rq"
     return _escaped(row.default) or "empty"

@@ -1,10 +1,13 @@
-"""What every part takes for granted of a new id."""
+"""What every part takes for granted of a new id, and of a listener."""
 
 import uuid
 
+import pytest
+import trio
 from hypothesis import given as any_of
 from hypothesis import strategies as some
 
+from ffd.model.errors import Invalid
 from ffd.world import RealWorld
 
 MS = 1_000_000
@@ -51,3 +54,17 @@ def test_more_ids_than_a_millisecond_can_count_borrow_from_the_next() -> None:
 def test_two_nodes_in_one_millisecond_make_no_id_twice() -> None:
     one, two = Clock(), Clock()
     assert not {one.new_id() for _ in range(5_000)} & {two.new_id() for _ in range(5_000)}
+
+
+async def test_an_address_that_this_machine_has_not_is_refused() -> None:
+    with pytest.raises(Invalid, match="FFD1108: cannot listen on 192.0.2.1 port 0 "):
+        await RealWorld().listen_tcp("192.0.2.1", 0)
+
+
+async def test_every_address_is_both_kinds_of_addresses() -> None:
+    listener = await RealWorld().listen_tcp("::", 0)
+    port = listener.socket.getsockname()[1]
+    for address in ("127.0.0.1", "::1"):
+        async with await trio.open_tcp_stream(address, port), await listener.accept():
+            pass
+    await listener.aclose()

@@ -62,6 +62,7 @@ def _facts(value: Any) -> list[tuple[str, str]]:
         ("namespace", at("namespace.name")),
         ("organisation", at("org.name")),
         ("socket", at("ffd.socket")),
+        ("http", " ".join(lookup(value, "ffd.http") or [])),
         ("events", at("ffd.sequences.events")),
         ("backlog", f"{at('ffd.backlog.unsent')} unsent, {at('ffd.backlog.unconfirmed')} unconfirmed"),
         ("subscriptions", str(len(lookup(value, "ffd.subscriptions") or []))),

@@ -26,13 +26,17 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """This process: `started` in nanoseconds since 1970, `socket` its path, `memory` in bytes by what it is of."""
+    """This process: `started` in nanoseconds since 1970, `memory` in bytes by what it is of.
+
+    `socket` is the path of its Unix socket, `http` the URLs at which it is reached over TCP.
+    """
 
     pid: int
     started: int
     uptime_s: float
     socket: str
     memory: Mapping[str, int]
+    http: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def _process(desk: Desk) -> Facts:
         "started": format_time(process.started),
         "uptimeSeconds": round(process.uptime_s, 3),
         "socket": process.socket,
+        "http": list(process.http),
         "memory": dict(process.memory),
         "roles": [
             {"name": role.name, "state": role.state, "epoch": role.epoch, "since": format_time(role.since)}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ffd.daemon import paths
 from ffd.daemon import settings as key
+from ffd.daemon.http import HttpConfig, check_http
 from ffd.daemon.reading import Reading
 from ffd.daemon.settings import Described, EnvText
 from ffd.model.errors import Invalid
@@ -150,6 +151,7 @@ class Config:
     node: NodeConfig = key.section(NodeConfig)
     org: OrgConfig = key.section(OrgConfig)
     socket: SocketConfig = key.section(SocketConfig)
+    http: HttpConfig = key.section(HttpConfig)
     log: LogConfig = key.section(LogConfig)
     namespaces: Mapping[str, NamespaceConfig] = key.tables(NamespaceConfig, default=NamespaceConfig())
     ledgers: Mapping[str, LedgerConfig] = key.tables(LedgerConfig, local=LedgerConfig())
@@ -275,6 +277,7 @@ def _check_whole(config: Config, reading: Reading) -> None:
     _check_known("namespace", default, config.namespaces, ("node", "default_namespace"), reading)
     _check_plugins(config, reading)
     _check_group(config.socket.group, reading)
+    check_http(config.http, reading)
     if len(config.socket.path.encode()) > paths.SOCKET_PATH_BYTES_MAX:
         reading.fault(("socket", "path"), f"{config.socket.path} is longer than {paths.SOCKET_PATH_BYTES_MAX} bytes")
     if config.limits.message_bytes_max > config.limits.request_bytes_max:

@@ -1,10 +1,10 @@
-"""The doors of a node: its socket, and who serves what comes through it."""
+"""The doors of a node: its socket, its TCP port if it has one, and who serves what comes through them."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from ffd.api.server import serve
 from ffd.api.websocket import SessionLimits, serve_websocket
 from ffd.daemon.config import Config
 from ffd.daemon.facts import NodeFacts
+from ffd.daemon.http import exposed
 from ffd.daemon.parts import Parts, usable
 from ffd.daemon.roles import Roles
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
-from ffd.model.errors import Broken, Conflict
+from ffd.model.errors import Broken, Conflict, Invalid
 from ffd.model.ids import format_uuid
 from ffd.outbound.accept import AcceptLimits, Acceptor
 
@@ -31,16 +32,24 @@ DRAIN_SHARE = 0.8
 
 
 @asynccontextmanager
-async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
-    """The node's listeners, which no other process has. Raises Conflict when one has.
+async def hold_doors(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
+    """The node's listeners, which no other process has, those of Unix sockets first. Raises Conflict when one has.
 
-    A socket that the service manager opened is taken as it is: it outlives this process, and nobody is refused
-    meanwhile.
+    What the service manager opened is taken as it is, of either kind instead of our own: it outlives this process, and
+    nobody is refused meanwhile. A TCP listener of its has to keep the rules of `http`, or is refused: Invalid FFD1109.
     """
     inherited = parts.world.inherited_listeners()
-    if inherited:
-        yield inherited
-        return
+    local = [each for each in inherited if is_local(each)]
+    distant = [each for each in inherited if not is_local(each)]
+    async with AsyncExitStack() as stack:
+        if not local:
+            local = [await stack.enter_async_context(_hold_socket(parts))]
+        yield local + (_permitted(parts, distant) if distant else await _listen_tcp(parts))
+
+
+@asynccontextmanager
+async def _hold_socket(parts: Parts) -> AsyncIterator[trio.SocketListener]:
+    """The node's own Unix socket, while its lock is held."""
     path, world = Path(parts.config.socket.path), parts.world
     with usable(path.parent):
         world.make_directory(path.parent)
@@ -51,7 +60,7 @@ async def hold_socket(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
         with usable(path):
             listener = await _listen(parts, path)
         try:
-            yield [listener]
+            yield listener
         finally:
             world.remove_file(path)
     finally:
@@ -80,6 +89,19 @@ async def serve_doors(  # noqa: ASYNC128 - serve() says when
     )
 
 
+async def _listen_tcp(parts: Parts) -> list[trio.SocketListener]:
+    wanted = parts.config.http
+    return [await parts.world.listen_tcp(wanted.address, wanted.port)] if wanted.address else []
+
+
+def _permitted(parts: Parts, inherited: list[trio.SocketListener]) -> list[trio.SocketListener]:
+    """The service manager's TCP listeners, if each may be open as `http` is configured. Raises Invalid FFD1109."""
+    for listener in inherited:
+        if fault := exposed(parts.config.http, listener.socket.getsockname()[0]):
+            raise Invalid("FFD1109", f"the service manager's {address_of(listener)} is not served: {fault}")
+    return inherited
+
+
 async def _listen(parts: Parts, path: Path) -> trio.SocketListener:
     """The node's own listener. Raises Broken when its socket may not be given to the group that was asked for."""
     wanted = parts.config.socket
@@ -96,16 +118,23 @@ async def _listen(parts: Parts, path: Path) -> trio.SocketListener:
         ) from error
 
 
-def address_of(listeners: list[trio.SocketListener]) -> str:
+def is_local(listener: trio.SocketListener) -> bool:
+    """Does it listen on a Unix socket?"""
+    return listener.socket.family.name == "AF_UNIX"
+
+
+def address_of(listener: trio.SocketListener) -> str:
     """Where the node can be reached: not always where it was told to listen, if the service manager listens for it."""
-    name = listeners[0].socket.getsockname()
+    name = listener.socket.getsockname()
     if isinstance(name, bytes):  # an abstract one
         return "@" + name.removeprefix(b"\0").decode("utf-8", "replace")
-    return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
+    if isinstance(name, str):
+        return name
+    return f"http://[{name[0]}]:{name[1]}" if ":" in name[0] else f"http://{name[0]}:{name[1]}"
 
 
-def make_desk(parts: Parts, roles: Roles, address: str = "") -> Desk:
-    """What the handlers of this node are given; `address` is where it is reached if not where it was told to listen."""
+def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk:
+    """What the handlers of this node are given; `addresses` are where it is reached, its Unix socket first."""
     config, world, store = parts.config, parts.world, parts.store
     accept = accept_limits(config)
     namespaces = {name: member.namespace for name, member in parts.members.items()}
@@ -131,7 +160,8 @@ def make_desk(parts: Parts, roles: Roles, address: str = "") -> Desk:
             roles,
             {name: member.ledger for name, member in parts.members.items()},
             {name: member.storage for name, member in parts.members.items()},
-            socket=address or config.socket.path,
+            socket=addresses[0] if addresses else config.socket.path,
+            http=[each for each in addresses if each.startswith("http")],
             started=world.now(),
         ),
         limits=RequestLimits(config.limits.request_bytes_max, config.timeouts.request_s, config.timeouts.request_max_s),

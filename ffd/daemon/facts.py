@@ -27,12 +27,14 @@ class NodeFacts:
         storages: Mapping[str, SharedStorage],
         *,
         socket: str,
+        http: Sequence[str],
         started: int,
     ) -> None:
         self._roles = roles
         self._ledgers = ledgers
         self._storages = storages
         self._socket = socket
+        self._http = http
         self._started = started
         self._began = trio.current_time()
 
@@ -40,7 +42,7 @@ class NodeFacts:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return ProcessFacts(
             pid=os.getpid(), started=self._started, uptime_s=trio.current_time() - self._began, socket=self._socket,
-            memory={"peakBytes": peak},
+            http=self._http, memory={"peakBytes": peak},
         )  # fmt: skip
 
     def roles(self) -> Sequence[RoleFacts]:

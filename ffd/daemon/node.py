@@ -15,7 +15,7 @@ import trio
 from ffd import __version__
 from ffd.api.desk import Desk
 from ffd.daemon.config import Config
-from ffd.daemon.doors import accept_limits, address_of, hold_socket, make_desk, serve_doors
+from ffd.daemon.doors import accept_limits, address_of, hold_doors, make_desk, serve_doors
 from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
@@ -37,10 +37,10 @@ async def run_node(
 
     Of a new configuration the limits on what is accepted are taken over; the log level the host takes over by itself.
     """
-    async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
+    async with open_parts(config, world) as parts, hold_doors(parts) as listeners:
         roles = Roles(world, parts.store, parts.process)
-        address = address_of(listeners)
-        desk = make_desk(parts, roles, address)
+        addresses = [address_of(each) for each in listeners]
+        desk = make_desk(parts, roles, addresses)
         async with trio.open_nursery() as below:
             for name, work in roles_of(parts).items():
                 below.start_soon(roles.keep, name, work)
@@ -50,7 +50,7 @@ async def run_node(
                 doors.start_soon(_follow_reloads, config, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
                 _look_at_the_disk(parts)
-                ready(f"ffd {__version__} on {address}", lambda: _do_a_turn(parts))
+                ready(f"ffd {__version__} on {' and '.join(addresses)}", lambda: _do_a_turn(parts))
                 await stop.wait()
                 doors.cancel_scope.cancel()
             below.cancel_scope.cancel()

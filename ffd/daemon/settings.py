@@ -36,7 +36,7 @@ class Setting:
     def accept(self, value: object) -> object:
         """The value in its own type; ValueError or `Invalid` says what is wrong with it."""
         result = self.read(value)
-        if isinstance(result, int | float):
+        if isinstance(result, int | float) and not isinstance(result, bool):
             self._check_bounds(result)
         return result
 
@@ -105,6 +105,11 @@ def count(default: int, meaning: str, *, unit: str, least: int = 1, most: int | 
     return _key(default, Setting("number", _read_count, meaning, unit, least, most))
 
 
+def switch(default: bool, meaning: str) -> Any:
+    """A key that is true or false."""
+    return _key(default, Setting("switch", _read_switch, meaning, default=str(default).lower()))
+
+
 def size(default: str, meaning: str, *, least: int = 0, most: int | None = None) -> Any:
     """A key whose value is a number of bytes, or a text like `800Kb` in units of 1024."""
     return _key(parse_size(default), Setting("size", _read_size, meaning, "bytes", least, most, default))
@@ -147,6 +152,14 @@ def _read_text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a text in quotes, not {named(value)}")
     return str(value)
+
+
+def _read_switch(value: object) -> bool:
+    if isinstance(value, EnvText) and value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {named(value)}")
+    return value
 
 
 def _read_count(value: object) -> int:

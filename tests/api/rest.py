@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import trio
 
 from ffd.daemon.config import Config, load_config
-from ffd.daemon.doors import hold_socket, make_desk, serve_doors
+from ffd.daemon.doors import address_of, hold_doors, make_desk, serve_doors
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
@@ -71,9 +71,9 @@ async def open_node(tmp_path: Path, *, roles: tuple[str, ...] = (), **settings: 
     """Run a node until the block ends: with these `roles` only (none: all), and these `settings` in its environment."""
     config = config_of(tmp_path, roles, settings)
     world = RealWorld()
-    async with open_parts(config, world) as parts, hold_socket(parts) as listeners:
+    async with open_parts(config, world) as parts, hold_doors(parts) as listeners:
         keeper = Roles(world, parts.store, parts.process)
-        desk = make_desk(parts, keeper)
+        desk = make_desk(parts, keeper, [address_of(each) for each in listeners])
         async with trio.open_nursery() as nursery:
             for name, work in roles_of(parts).items():
                 nursery.start_soon(keeper.keep, name, work)

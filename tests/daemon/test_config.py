@@ -146,6 +146,12 @@ WRONG = {
         '[socket]\ngroup = "no-such-group"',
         "ffd.toml:2: socket.group: there is no group 'no-such-group' on this machine: make it, or name another",
     ),
+    "a name for an address": (
+        '[http]\naddress = "localhost"',
+        "ffd.toml:2: http.address: 'localhost' is not an IP address: write one, such as 127.0.0.1 or ::1",
+    ),
+    "a number for a switch": ("http.open_loopback = 1", "ffd.toml:1: http.open_loopback: must be true or false, not 1"),
+    "no port": ("http.port = 65536", "ffd.toml:1: http.port: 65536 is too large: at most 65535"),
     "no namespace by default": (
         "[namespaces.trade]",
         "ffd.toml: node.default_namespace: there is no namespace 'default': name one of trade",

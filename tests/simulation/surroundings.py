@@ -188,5 +188,8 @@ class SimWorld(World):
     async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", str(path))
 
+    async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
+        raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", address)
+
     def inherited_listeners(self) -> list[trio.SocketListener]:
         return []
