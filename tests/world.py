@@ -41,9 +41,9 @@ from ffd.plugins.ledger.memory import MemoryChain, MemoryLedger
 from ffd.plugins.sharedstorage import memory as memory_storage
 from ffd.plugins.sharedstorage.memory import MemoryShelf, MemoryStorage
 from ffd.ports.transport import Delivery
-from ffd.store import Store, Transaction, backlog, namespaces
+from ffd.store import Store, Transaction, backlog, identities
 from ffd.store.backlog import Blocked
-from ffd.store.namespaces import ORG, IdentityRow
+from ffd.store.identities import ORG, IdentityRow
 from tests.simulation.disk import Disk, Loss, deaf_to_the_dead
 from tests.simulation.surroundings import EPOCH_NS, SimWorld
 
@@ -413,8 +413,8 @@ async def introduce(store: Store, namespace: Namespace, keys: Mapping[str, str])
         for number, (name, key) in enumerate(sorted(keys.items())):
             id = bytes([0xA0 + number]) * 16
             row = IdentityRow(id, org_did(name), ORG, None, name, None, EPOCH_NS)
-            found = namespaces.register(tx, namespace.number, row)
-            namespaces.add_verifier(tx, namespace.number, namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS)
+            found = identities.register(tx, namespace.number, row)
+            identities.add_verifier(tx, namespace.number, namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS)
             key_known(tx, namespace.number, key)
 
     await store.write(unit)

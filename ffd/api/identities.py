@@ -6,7 +6,8 @@ from ffd.api.call import Answer, Call, listing, object_of, one_of
 from ffd.model.canonical import json_string
 from ffd.model.ids import format_uuid
 from ffd.model.times import format_time
-from ffd.store.search import IDENTITIES, NODES, ORGANIZATIONS, ShownIdentity
+from ffd.store.identities import IdentityRow
+from ffd.store.search import IDENTITIES, NODES, ORGANIZATIONS
 
 
 async def list_identities(call: Call) -> Answer:
@@ -29,7 +30,7 @@ async def get_identity(call: Call) -> Answer:
     return object_of(identity_json(one_of(call, IDENTITIES, "id", "identity"), call.namespace.name))
 
 
-def identity_json(row: ShownIdentity, namespace: str) -> str:
+def identity_json(row: IdentityRow, namespace: str) -> str:
     """An identity as FireFly shows it."""
     parent = f',"parent":"{format_uuid(row.parent)}"' if row.parent else ""
     name = f',"name":{json_string(row.name)}' if row.name else ""

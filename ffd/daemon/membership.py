@@ -9,8 +9,8 @@ from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, node_did, org_did
 from ffd.ports.ledger import Ledger
-from ffd.store import Store, Transaction, namespaces, offsets
-from ffd.store.namespaces import NODE, ORG, IdentityRow
+from ffd.store import Store, Transaction, identities, namespaces, offsets
+from ffd.store.identities import NODE, ORG, IdentityRow
 from ffd.world import World
 
 _log = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledg
     org = IdentityRow(
         world.new_id(), org_did(config.org.name), ORG, None, config.org.name, config.org.description or None, now
     )
-    org_id = namespaces.register(tx, number, org)
+    org_id = identities.register(tx, number, org)
     _own_key(tx, number, name, org, org_id, key)
     node = IdentityRow(world.new_id(), node_did(config.node.name), NODE, org_id, config.node.name, None, now)
-    node_id = namespaces.register(tx, number, node)
+    node_id = identities.register(tx, number, node)
     return Namespace(
         number=number, name=name, network_name=network_name, created=created, org_id=org_id, org_name=config.org.name,
         node_id=node_id, node_name=config.node.name, author=org.did, key=key,
@@ -46,14 +46,14 @@ def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledg
 
 def _own_key(tx: Transaction, namespace: int, name: str, org: IdentityRow, org_id: bytes, key: str) -> None:
     """The node's key proves its organisation, and nobody else: messages in any other name would be rejected by all."""
-    owner = namespaces.author_of(tx, namespace, LEDGER_VERIFIER, key)
+    owner = identities.author_of(tx, namespace, LEDGER_VERIFIER, key)
     if owner is None:
-        if (other := namespaces.key_of(tx, namespace, LEDGER_VERIFIER, org.did)) is not None:
+        if (other := identities.key_of(tx, namespace, LEDGER_VERIFIER, org.did)) is not None:
             _log.warning(
                 "%s has a new key in namespace %s: members that know only its key %s will not deliver what it sends; "
                 "if keys/org.pem was lost, restore it", org.did, name, other,
             )  # fmt: skip
-        namespaces.add_verifier(tx, namespace, name, org_id, LEDGER_VERIFIER, key, org.created)
+        identities.add_verifier(tx, namespace, name, org_id, LEDGER_VERIFIER, key, org.created)
         key_known(tx, namespace, key)
     elif owner[0] != org.did:
         raise Conflict(

@@ -21,7 +21,7 @@ from ffd.model.event import MESSAGE_CONFIRMED, MESSAGE_REJECTED
 from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.manifest import manifest_messages
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace
-from ffd.store import Store, Transaction, batches, events, messages, namespaces, offsets, pins
+from ffd.store import Store, Transaction, batches, events, identities, messages, offsets, pins
 from ffd.store.bells import wait_rung
 from ffd.store.events import NewEvent
 from ffd.store.leadership import Leadership
@@ -238,7 +238,7 @@ class _Page:
 
     def _author_of(self, key: str) -> tuple[str, str] | None:
         if key not in self._authors:
-            found = namespaces.author_of(self._tx, self._number, LEDGER_VERIFIER, key)
+            found = identities.author_of(self._tx, self._number, LEDGER_VERIFIER, key)
             self._authors[key] = None if found is None else (found[0], format_uuid(found[1]))
         return self._authors[key]
 

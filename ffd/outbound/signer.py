@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ffd.model.errors import FfdError, Invalid, NotFound
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
-from ffd.store import Store, namespaces
+from ffd.store import Store, identities
 
 NormalKey = Callable[[str], str]
 
@@ -24,7 +24,7 @@ def resolve(store: Store, namespace: Namespace, normal_key: NormalKey, author: s
 
 
 def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[str, str]:
-    found = store.peek(lambda tx: namespaces.author_of(tx, namespace.number, LEDGER_VERIFIER, key))
+    found = store.peek(lambda tx: identities.author_of(tx, namespace.number, LEDGER_VERIFIER, key))
     if found is None:
         if not author:
             raise NotFound("FF10356", f"no identity is registered for key {key}: name its author, or register it")
@@ -39,7 +39,7 @@ def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[
 
 def _by_author(store: Store, namespace: Namespace, author: str) -> tuple[str, str]:
     did = _look_up(store, namespace, author)
-    key = store.peek(lambda tx: namespaces.key_of(tx, namespace.number, LEDGER_VERIFIER, did))
+    key = store.peek(lambda tx: identities.key_of(tx, namespace.number, LEDGER_VERIFIER, did))
     if key is None:
         raise Invalid("FF10353", f"identity {did} has no {LEDGER_VERIFIER}: register a key for it")
     return did, key
@@ -50,6 +50,6 @@ def _look_up(store: Store, namespace: Namespace, text: str) -> str:
     if text.startswith("did:") and not text.startswith("did:firefly:"):
         raise Invalid("FF10349", f"{text[:80]!r} is no DID of FireFly's: these start with did:firefly:")
     did = text if text.startswith("did:") else org_did(text)
-    if store.peek(lambda tx: namespaces.find_identity(tx, namespace.number, did)) is None:
+    if store.peek(lambda tx: identities.find_identity(tx, namespace.number, did)) is None:
         raise NotFound("FF10277", f"Identity could not be resolved via lookup string '{text[:80]}'")
     return did

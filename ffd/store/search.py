@@ -17,9 +17,11 @@ from ffd.model.data import Data
 from ffd.model.errors import Invalid
 from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.query import COLLECTIONS, Condition, Group, Kind, Query, Sort, default_sort
-from ffd.store import batches, events, messages, operations, subscriptions
+from ffd.store import batches, datatypes, events, identities, messages, operations, subscriptions
 from ffd.store.batches import BatchRow
+from ffd.store.datatypes import DatatypeRow
 from ffd.store.events import EventRow
+from ffd.store.identities import IdentityRow, VerifierRow
 from ffd.store.messages import StoredMessage
 from ffd.store.operations import OperationRow
 from ffd.store.subscriptions import SubscriptionRow
@@ -305,23 +307,6 @@ class TransactionRow(NamedTuple):
     blockchain_ids: str | None
 
 
-class ShownIdentity(NamedTuple):
-    """An identity; ids are 16 bytes, the three messages among them; `profile` is JSON text."""
-
-    id: bytes
-    did: str
-    type: str
-    parent: bytes | None
-    name: str
-    description: str | None
-    profile: str | None
-    claim: bytes | None
-    verification: bytes | None
-    update: bytes | None
-    created: int
-    updated: int | None
-
-
 MESSAGES: Collection[StoredMessage] = Collection(
     name="messages",
     select=messages.SHOWN_COLUMNS,
@@ -442,21 +427,19 @@ OPERATIONS: Collection[OperationRow] = Collection(
 )  # fmt: skip
 
 
-def _identities(name: str, only: str = "") -> Collection[ShownIdentity]:
+def _identities(name: str, only: str = "") -> Collection[IdentityRow]:
     return Collection(
         name=name,
-        select="""
-            i.id, i.did, i.type, i.parent, i.name, i.description, i.profile, i.claim, i.verification, i."update",
-            i.created, i.updated""",
+        select=identities.COLUMNS,
         source="identities i",
         namespace="i.namespace",
-        sequence="i.created",
+        sequence="i.sequence",
         columns=_columns(
             "did", "type", "name", "description", "profile", "created", "updated", table="i",
             id=_id("i.id"), parent=_id("i.parent"), messages__claim=_id("i.claim"),
             messages__verification=_id("i.verification"), messages__update=_id('i."update"'),
         ),
-        read=lambda row: ShownIdentity(*row),
+        read=lambda row: IdentityRow(*row),
         only=only,
     )  # fmt: skip
 
@@ -464,3 +447,25 @@ def _identities(name: str, only: str = "") -> Collection[ShownIdentity]:
 IDENTITIES = _identities("identities")
 NODES = _identities("nodes", "i.type = 'node'")
 ORGANIZATIONS = _identities("organizations", "i.type = 'org'")
+
+VERIFIERS: Collection[VerifierRow] = Collection(
+    name="verifiers",
+    select="v.hash, v.identity, v.type, v.value, v.created",
+    source="verifiers v",
+    namespace="v.namespace",
+    sequence="v.created",
+    columns=_columns("type", "value", "created", table="v", hash=_hash("v.hash"), identity=_id("v.identity")),
+    read=lambda row: VerifierRow(*row),
+)
+
+DATATYPES: Collection[DatatypeRow] = Collection(
+    name="datatypes",
+    select=datatypes.COLUMNS,
+    source="datatypes t",
+    namespace="t.namespace",
+    sequence="t.sequence",
+    columns=_columns(
+        "validator", "name", "version", "created", table="t", id=_id("t.id"), message=_id("t.message"),
+    ),
+    read=lambda row: DatatypeRow(*row),
+)  # fmt: skip

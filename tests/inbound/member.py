@@ -17,9 +17,9 @@ from ffd.model.ids import format_uuid, sha256
 from ffd.model.message import Header, Sealed, message_json, seal
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
 from ffd.ports.ledger import BATCH_PIN_ACTION
-from ffd.store import Store, Transaction, namespaces, open_store
+from ffd.store import Store, Transaction, identities, namespaces, open_store
+from ffd.store.identities import ORG, IdentityRow
 from ffd.store.leadership import lead
-from ffd.store.namespaces import ORG, IdentityRow
 from ffd.store.pins import PinnedBatch
 from ffd.world import World
 from tests.simulation.disk import Disk
@@ -103,8 +103,8 @@ class Member:
 
         def unit(tx: Transaction) -> None:
             row = IdentityRow(uid(did), did, ORG, None, did.rpartition("/")[2], None, EPOCH_NS)
-            found = namespaces.register(tx, self.namespace.number, row)
-            namespaces.add_verifier(
+            found = identities.register(tx, self.namespace.number, row)
+            identities.add_verifier(
                 tx, self.namespace.number, self.namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS
             )
             rewind.key_known(tx, self.namespace.number, key)

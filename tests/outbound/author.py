@@ -15,8 +15,8 @@ from ffd.outbound.assembler import BatchLimits
 from ffd.outbound.draft import Draft, parse_message
 from ffd.outbound.sealing import Sealer
 from ffd.plugins.ledger.signing import normal_key
-from ffd.store import Store, Transaction, namespaces, open_store
-from ffd.store.namespaces import NODE, ORG, IdentityRow
+from ffd.store import Store, Transaction, identities, namespaces, open_store
+from ffd.store.identities import NODE, ORG, IdentityRow
 from ffd.world import World
 from tests.simulation.disk import Disk
 from tests.simulation.surroundings import EPOCH_NS, SimWorld
@@ -98,11 +98,11 @@ def _join(tx: Transaction) -> Namespace:
     """The node and its organisation `me`; `bob` with a key, `carl` with none, and a node `machine` of its own."""
     number, created = namespaces.ensure(tx, "default", "network", EPOCH_NS)
     for name in ("me", "bob", "carl"):
-        namespaces.register(tx, number, IdentityRow(uid(name), org_did(name), ORG, None, name, None, EPOCH_NS))
+        identities.register(tx, number, IdentityRow(uid(name), org_did(name), ORG, None, name, None, EPOCH_NS))
     for name in ("me", "bob"):
-        namespaces.add_verifier(tx, number, "default", uid(name), LEDGER_VERIFIER, key_of(name), EPOCH_NS)
+        identities.add_verifier(tx, number, "default", uid(name), LEDGER_VERIFIER, key_of(name), EPOCH_NS)
     machine = IdentityRow(uid("machine"), "did:firefly:node/machine", NODE, uid("me"), "machine", None, EPOCH_NS)
-    namespaces.register(tx, number, machine)
+    identities.register(tx, number, machine)
     return Namespace(
         number=number, name="default", network_name="network", created=created, org_id=uid("me"), org_name="me",
         node_id=uid("machine"), node_name="machine", author=org_did("me"), key=key_of("me"),

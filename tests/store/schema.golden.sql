@@ -52,6 +52,19 @@ CREATE INDEX blockchainevents_batch ON blockchainevents (namespace, batch);
 
 CREATE INDEX blockchainevents_tx ON blockchainevents (tx);
 
+CREATE TABLE claims (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    message   BLOB NOT NULL,
+    hash      BLOB NOT NULL,
+    pin       INTEGER NOT NULL,
+    did       TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    PRIMARY KEY (namespace, message)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claims_key ON claims (namespace, key);
+
 CREATE TABLE cursors (
     ledger   TEXT PRIMARY KEY,
     position TEXT NOT NULL
@@ -86,9 +99,10 @@ CREATE TABLE datatypes (
     created   INTEGER NOT NULL,
     value     TEXT NOT NULL,
     pin       INTEGER NOT NULL REFERENCES pins (sequence),
-    UNIQUE (id, namespace),
     UNIQUE (namespace, name, version)
 ) STRICT;
+
+CREATE INDEX datatypes_id ON datatypes (id, namespace);
 
 CREATE TABLE events (
     sequence   INTEGER PRIMARY KEY,
@@ -115,8 +129,9 @@ CREATE TABLE groups (
     UNIQUE (namespace, hash)
 ) STRICT;
 
-CREATE TABLE identities (
-    id           BLOB PRIMARY KEY,
+CREATE TABLE "identities" (
+    sequence     INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
     namespace    INTEGER NOT NULL REFERENCES namespaces (id),
     did          TEXT NOT NULL,
     type         TEXT NOT NULL,
@@ -129,6 +144,7 @@ CREATE TABLE identities (
     "update"     BLOB,
     created      INTEGER NOT NULL,
     updated      INTEGER,
+    UNIQUE (id, namespace),
     UNIQUE (namespace, did),
     UNIQUE (namespace, type, name)
 ) STRICT;
@@ -259,15 +275,28 @@ CREATE TABLE transactions (
     blockchain_ids  TEXT
 ) STRICT;
 
-CREATE TABLE verifiers (
+CREATE TABLE verifications (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    claim     BLOB NOT NULL,
+    message   BLOB NOT NULL,
+    did       TEXT NOT NULL,
+    hash      BLOB NOT NULL,
+    value     TEXT NOT NULL,
+    PRIMARY KEY (namespace, claim, message)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE "verifiers" (
     namespace INTEGER NOT NULL REFERENCES namespaces (id),
     hash      BLOB NOT NULL,
-    identity  BLOB NOT NULL REFERENCES identities (id),
+    identity  BLOB NOT NULL,
     type      TEXT NOT NULL,
     value     TEXT NOT NULL,
     created   INTEGER NOT NULL,
-    PRIMARY KEY (namespace, type, value)
+    PRIMARY KEY (namespace, type, value),
+    FOREIGN KEY (identity, namespace) REFERENCES "identities" (id, namespace) ON UPDATE CASCADE
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX verifiers_identity ON verifiers (identity, namespace);
 
 CREATE TABLE waiting_pins (
     pin       INTEGER PRIMARY KEY REFERENCES pins (sequence),
@@ -279,11 +308,13 @@ CREATE TABLE waiting_pins (
     cause     TEXT NOT NULL,
     subject   TEXT NOT NULL,
     since     INTEGER NOT NULL
-) STRICT;
+, signer TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX waiting_pins_batch ON waiting_pins (namespace, batch);
 
 CREATE INDEX waiting_pins_context ON waiting_pins (namespace, hash, pin);
+
+CREATE INDEX waiting_pins_signer ON waiting_pins (namespace, signer, pin);
 
 CREATE INDEX waiting_pins_subject ON waiting_pins (namespace, cause, subject);
 

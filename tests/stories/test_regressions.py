@@ -22,8 +22,8 @@ from ffd.outbound.draft import parse_message
 from ffd.plugins.ledger.signing import body_text, sign
 from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin
 from ffd.ports.transport import Delivery
-from ffd.store import Transaction, namespaces
-from ffd.store.namespaces import ORG, IdentityRow
+from ffd.store import Transaction, identities
+from ffd.store.identities import ORG, IdentityRow
 from tests.world import Cast, Node, draft, read_event
 
 KEY_FILE = "keys/org.pem"
@@ -85,8 +85,8 @@ async def know(node: Node, namespace: str, other: Node) -> None:
     row = IdentityRow(node.desk.world.new_id(), did, ORG, None, other.name, None, place.created)
 
     def unit(tx: Transaction) -> None:
-        found = namespaces.register(tx, place.number, row)
-        namespaces.add_verifier(tx, place.number, place.name, found, LEDGER_VERIFIER, key, place.created)
+        found = identities.register(tx, place.number, row)
+        identities.add_verifier(tx, place.number, place.name, found, LEDGER_VERIFIER, key, place.created)
         key_known(tx, place.number, key)
 
     await node.store.write(unit)

@@ -1,5 +1,80 @@
 -- What a node has of the network beside messages: blobs, datatypes, groups; and who claimed to be who.
 
+-- Two namespaces of a node may be in one network, and know the same identities. Those without a claim are this node's
+-- own word on itself, until the network has it.
+CREATE TABLE new_identities (
+    sequence     INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
+    namespace    INTEGER NOT NULL REFERENCES namespaces (id),
+    did          TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    parent       BLOB,
+    name         TEXT NOT NULL,
+    description  TEXT,
+    profile      TEXT,
+    claim        BLOB,
+    verification BLOB,
+    "update"     BLOB,
+    created      INTEGER NOT NULL,
+    updated      INTEGER,
+    UNIQUE (id, namespace),
+    UNIQUE (namespace, did),
+    UNIQUE (namespace, type, name)
+) STRICT;
+
+INSERT INTO new_identities (id, namespace, did, type, parent, name, description, profile, claim, verification,
+                            "update", created, updated)
+SELECT id, namespace, did, type, parent, name, description, profile, claim, verification, "update", created, updated
+  FROM identities ORDER BY rowid;
+
+CREATE TABLE new_verifiers (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    hash      BLOB NOT NULL,
+    identity  BLOB NOT NULL,
+    type      TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (namespace, type, value),
+    FOREIGN KEY (identity, namespace) REFERENCES new_identities (id, namespace) ON UPDATE CASCADE
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO new_verifiers (namespace, hash, identity, type, value, created)
+SELECT namespace, hash, identity, type, value, created FROM verifiers;
+
+DROP TABLE verifiers;
+DROP TABLE identities;
+ALTER TABLE new_identities RENAME TO identities;
+ALTER TABLE new_verifiers RENAME TO verifiers;
+CREATE INDEX verifiers_identity ON verifiers (identity, namespace);
+
+-- Claims that are confirmed and lack their parent's verification, and verifications that lack their claim.
+CREATE TABLE claims (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    message   BLOB NOT NULL,
+    hash      BLOB NOT NULL,
+    pin       INTEGER NOT NULL,
+    did       TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    PRIMARY KEY (namespace, message)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claims_key ON claims (namespace, key);
+
+CREATE TABLE verifications (
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    claim     BLOB NOT NULL,
+    message   BLOB NOT NULL,
+    did       TEXT NOT NULL,
+    hash      BLOB NOT NULL,
+    value     TEXT NOT NULL,
+    PRIMARY KEY (namespace, claim, message)
+) STRICT, WITHOUT ROWID;
+
+-- Whose pins wait: claims of one key take their turns in the ledger's order.
+ALTER TABLE waiting_pins ADD COLUMN signer TEXT NOT NULL DEFAULT '';
+CREATE INDEX waiting_pins_signer ON waiting_pins (namespace, signer, pin);
+
 -- Blobs that are here whole. The bytes lie beside the database in files named by their hash; one file serves all
 -- namespaces, but only those that have a row may read it.
 CREATE TABLE blobs (
@@ -27,9 +102,11 @@ CREATE TABLE datatypes (
     created   INTEGER NOT NULL,
     value     TEXT NOT NULL,
     pin       INTEGER NOT NULL REFERENCES pins (sequence),
-    UNIQUE (id, namespace),
     UNIQUE (namespace, name, version)
 ) STRICT;
+
+-- Not unique: who takes another's id for a datatype of a different name must not decide which of them is confirmed.
+CREATE INDEX datatypes_id ON datatypes (id, namespace);
 
 -- Those to whom private messages go together. `members` is the JSON that was hashed.
 CREATE TABLE groups (
