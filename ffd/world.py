@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import socket
@@ -38,6 +39,14 @@ STATEMENTS_CACHED = 256
 """Prepared statements that a connection keeps; the cache is a ring, which each use of a statement turns by one."""
 OPEN_READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 OPEN_READ_ONLY = apsw.SQLITE_OPEN_READONLY
+PIECE_BYTES = 128 * 1024
+"""What is read of a file at once, and gathered before it is written: a trip to a thread costs some 50 us."""
+SYNC_BYTES = 32 * 1024 * 1024
+"""What may wait in the page cache while a large file is written: one sync of all of it would stall every other."""
+READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A planted link must not lead out of the folder that the caller chose, nor may a pipe hold a thread."""
+UNFINISHED = ".unfinished-"
+"""How the name of a file in the making begins."""
 
 
 class Database(Protocol):
@@ -60,6 +69,38 @@ class Lock(Protocol):
     """A held OS lock; it ends with the process, at once, with no clock involved."""
 
     def release(self) -> None: ...
+
+
+class FileSource(Protocol):
+    """An open file, read from its beginning to its end. It stays readable when its name is gone."""
+
+    size: int
+
+    async def read(self) -> bytes:
+        """The next piece; nothing at the end. Raises OSError."""
+
+    def sha256(self) -> bytes:
+        """The hash of what was read so far."""
+
+    async def aclose(self) -> None: ...
+
+
+class FileSink(Protocol):
+    """A file in the making: it is there whole, under its name, or not at all. Every method may raise OSError."""
+
+    size: int
+
+    async def write(self, piece: bytes) -> None:
+        """Add a piece at the end."""
+
+    async def finish(self) -> bytes:
+        """The SHA-256 of all that was written, which is on disk when this returns."""
+
+    async def keep(self, path: Path) -> None:
+        """Give the finished file its name, in a folder that exists; on disk when this returns."""
+
+    async def aclose(self) -> None:
+        """Let go of it; what was not kept is gone."""
 
 
 class World(ABC):
@@ -99,6 +140,22 @@ class World(ABC):
         """
 
     @abstractmethod
+    async def create_file(self, folder: Path) -> FileSink:
+        """A file in the making in `folder`, on whose file system it will be kept. Raises OSError."""
+
+    @abstractmethod
+    async def open_file(self, path: Path) -> FileSource:
+        """The file at `path`, to read. Raises OSError."""
+
+    @abstractmethod
+    def remove_unfinished(self, folder: Path) -> None:
+        """What a crash left of files in the making in `folder` is gone; those that somebody is making stay."""
+
+    @abstractmethod
+    def file_names(self, folder: Path) -> list[str]:
+        """The names of what lies in `folder`, hidden ones apart."""
+
+    @abstractmethod
     def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
         """`path` exists when this returns, with the folders `within`, and no stranger can change what is in it.
 
@@ -120,6 +177,10 @@ class World(ABC):
     @abstractmethod
     def remove_file(self, path: Path) -> None:
         """`path` is gone when this returns, whether or not it was there."""
+
+    @abstractmethod
+    async def remove_large_file(self, path: Path) -> None:
+        """As `remove_file`, away from the event loop: to free many blocks takes long."""
 
     @abstractmethod
     async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
@@ -179,6 +240,88 @@ class ThreadDatabase:
             await self.run(self.connection.close)
 
 
+class ThreadSource:
+    """A file that is read in threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.size = os.fstat(descriptor).st_size
+        self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+
+    async def read(self) -> bytes:
+        return await trio.to_thread.run_sync(self._read)
+
+    def _read(self) -> bytes:
+        piece = os.read(self._descriptor, PIECE_BYTES)
+        self._digest.update(piece)
+        return piece
+
+    def sha256(self) -> bytes:
+        return self._digest.digest()
+
+    async def aclose(self) -> None:
+        os.close(self._descriptor)
+        await trio.lowlevel.checkpoint()
+
+
+class ThreadSink:
+    """A file that is written in threads. While it is made it is locked, so that nobody takes it for a leftover."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.size = 0
+        self._path: Path | None = path
+        self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._unsynced = 0
+
+    async def write(self, piece: bytes) -> None:
+        self._gathered.append(piece)
+        self._gathered_bytes += len(piece)
+        self.size += len(piece)
+        if self._gathered_bytes >= PIECE_BYTES:
+            await trio.to_thread.run_sync(self._write_gathered)
+
+    def _write_gathered(self) -> None:
+        content = memoryview(b"".join(self._gathered))
+        self._gathered.clear()
+        self._digest.update(content)
+        self._unsynced += self._gathered_bytes
+        self._gathered_bytes = 0
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+        if self._unsynced >= SYNC_BYTES:
+            os.fdatasync(self._descriptor)
+            self._unsynced = 0
+
+    async def finish(self) -> bytes:
+        def finish() -> bytes:
+            self._write_gathered()
+            os.fsync(self._descriptor)
+            return self._digest.digest()
+
+        return await trio.to_thread.run_sync(finish)
+
+    async def keep(self, path: Path) -> None:
+        def keep(made: Path) -> None:
+            os.rename(made, path)
+            self._path = None
+            sync_directory(path.parent)
+
+        if self._path is not None:
+            await trio.to_thread.run_sync(keep, self._path)
+
+    async def aclose(self) -> None:
+        def close(left: Path | None) -> None:
+            if left is not None:
+                _remove(left)
+            os.close(self._descriptor)
+
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(close, self._path)
+
+
 class FileLock:
     """flock(2) on an open file; the kernel lets go of it when the process ends, however it ends."""
 
@@ -221,6 +364,25 @@ class RealWorld(World):
         # Not abandoned on cancel: a half-made file would be found by nobody, and the caller wants to know.
         await trio.to_thread.run_sync(write, self.entropy(8).hex())
 
+    async def create_file(self, folder: Path) -> FileSink:
+        return await trio.to_thread.run_sync(_make_file, folder / f"{UNFINISHED}{self.entropy(8).hex()}")
+
+    async def open_file(self, path: Path) -> FileSource:
+        def opened() -> FileSource:
+            return ThreadSource(os.open(path, READ_FLAGS))
+
+        return await trio.to_thread.run_sync(opened)
+
+    def remove_unfinished(self, folder: Path) -> None:
+        for path in folder.glob(f"{UNFINISHED}*"):
+            lock = self.try_lock(path)
+            if lock is not None:
+                _remove(path)
+                lock.release()
+
+    def file_names(self, folder: Path) -> list[str]:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+
     def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
         missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -257,6 +419,9 @@ class RealWorld(World):
 
     def remove_file(self, path: Path) -> None:
         _remove(path)
+
+    async def remove_large_file(self, path: Path) -> None:
+        await trio.to_thread.run_sync(_remove, path)
 
     def inherited_listeners(self) -> list[trio.SocketListener]:
         inherited = [
@@ -326,9 +491,7 @@ def _not_listening(address: str, port: int, error: OSError) -> FfdError:
 
 
 def _read_bounded(path: Path, bytes_max: int) -> bytes:
-    # O_NOFOLLOW: a planted link must not lead out of the directory that the caller chose. O_NONBLOCK: nor may a pipe
-    # hold the thread until somebody writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(path, READ_FLAGS)
     try:
         # It does not close the descriptor when it refuses one, as it does a folder's.
         with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -353,6 +516,15 @@ def _write_durably(path: Path, content: bytes, mode: int, nonce: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def _make_file(path: Path) -> ThreadSink:
+    with ExitStack() as undone:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        undone.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        undone.pop_all()
+    return ThreadSink(path, descriptor)
 
 
 def _make_within(path: Path, names: Sequence[str]) -> None:

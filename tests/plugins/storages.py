@@ -5,14 +5,43 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import trio
+
+from ffd.model.errors import Away, Full
 from ffd.plugins.registry import storage_opener
 from ffd.plugins.sharedstorage import memory
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.world import RealWorld, World
 from tests.plugins.ledgers import key_of
+
+PIECE_BYTES = 1000
+
+
+@dataclass
+class Text:
+    """Content as a stream, and a stream as content; `fails_at` is where its end breaks off."""
+
+    content: bytes = b""
+    at: int = 0
+    fails_at: int | None = None
+
+    async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self.fails_at is not None and self.at >= self.fails_at:
+            raise Away("FFD9999", "the stream broke off")
+        piece = self.content[self.at : self.at + PIECE_BYTES]
+        self.at += len(piece)
+        return piece
+
+    async def write(self, piece: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.fails_at is not None and len(self.content) >= self.fails_at:
+            raise Full("FFD9999", "the stream takes no more")
+        self.content += piece
 
 
 class SharedStorages(ABC):

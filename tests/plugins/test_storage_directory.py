@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -12,7 +13,8 @@ import trio
 
 from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import sha256
-from tests.plugins.storages import DirectoryStorages
+from ffd.plugins.sharedstorage.directory import DirectoryStorage
+from tests.plugins.storages import DirectoryStorages, Text
 from tests.simulation.disk import Disk, Loss
 from tests.simulation.surroundings import SimWorld
 
@@ -213,3 +215,63 @@ async def test_a_file_that_cannot_be_written_whole_leaves_nothing_at_all(directo
     )
     assert refused.stderr.rstrip().endswith(b"cannot be written (File too large): it is tried again")
     assert directory.files() == []
+
+
+# Streams
+
+
+async def test_no_stream_leaves_anything_but_its_file(directory: DirectoryStorages) -> None:
+    alice = await directory.node("alice")
+    for fails_at in (0, 3000, None):
+        with suppress(Away):
+            await alice.put_stream(Text(CONTENT, fails_at=fails_at))
+    assert directory.files() == [directory.path(REFERENCE)]
+
+
+async def test_a_disk_that_is_full_in_the_middle_of_a_stream_says_so_and_nothing_is_left(
+    autojump_clock: object, scratch: Path
+) -> None:
+    disk = Disk(scratch / "disk", Random(1))
+    world = SimWorld(disk, Random(1))
+    storage = DirectoryStorage("local", disk.root / "storage", world)
+
+    class Filling(Text):
+        async def read(self) -> bytes:
+            disk.full = self.at >= 5000
+            return await super().read()
+
+    with pytest.raises(Full, match="FFD4105"):
+        await storage.put_stream(Filling(CONTENT))
+    assert [path for path in (disk.root / "storage").rglob("*") if path.is_file()] == []
+    disk.full = False
+    assert await storage.put_stream(Text(CONTENT)) == REFERENCE
+    world.end()
+
+
+@pytest.mark.parametrize("loss", Loss)
+async def test_after_a_power_cut_in_a_stream_it_is_there_whole_or_not_at_all_and_no_leftover(
+    autojump_clock: object, seed: int, scratch: Path, loss: Loss
+) -> None:
+    for operations in range(40):
+        disk = Disk(scratch / f"disk {operations}", Random(seed))
+        world = SimWorld(disk, Random(seed))
+        storage = DirectoryStorage("local", disk.root / "storage", world)
+        disk.cut_after(operations, lambda: None)
+        kept = ""
+        with suppress(Away):
+            kept = await storage.put_stream(Text(CONTENT))
+        world.end()
+        disk.lose_power()
+        disk.come_back(loss)
+        world = SimWorld(disk, Random(seed))
+        storage = DirectoryStorage("local", disk.root / "storage", world)
+        found = [path for path in (disk.root / "storage").rglob("*") if path.is_file()]
+        assert [path.name for path in found] in ([REFERENCE[2:]], [] if not kept else [REFERENCE[2:]])
+        if found:
+            taken = Text()
+            await storage.get_stream(REFERENCE, taken, bytes_max=ROOMY)
+            assert taken.content == CONTENT
+        world.end()
+        if kept:
+            return
+    raise AssertionError("the stream was never put whole")

@@ -3,11 +3,11 @@
 import pytest
 import trio
 
-from ffd.model.errors import Full, Invalid, NotFound
+from ffd.model.errors import Away, Full, Invalid, NotFound
 from ffd.model.ids import sha256
 from ffd.plugins.registry import OURS
 from ffd.plugins.registry import STORAGES as GROUP
-from tests.plugins.storages import STORAGES, SharedStorages
+from tests.plugins.storages import STORAGES, SharedStorages, Text
 
 ROOMY = 10_000_000
 CONTENTS = {
@@ -85,6 +85,63 @@ async def test_what_was_altered_is_never_given_out_and_is_mended_by_whoever_puts
     assert await bob.get(reference, bytes_max=ROOMY) == b"12345"
 
 
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+async def test_a_stream_is_what_the_whole_is(storages: SharedStorages, content: bytes) -> None:
+    alice, bob = await storages.node("alice"), await storages.node("bob")
+    reference = await alice.put_stream(Text(content))
+    assert await bob.get(reference, bytes_max=ROOMY) == content
+    assert await bob.put(content) == reference
+    taken = Text()
+    await bob.get_stream(reference, taken, bytes_max=len(content))
+    assert taken.content == content
+
+
+async def test_a_stream_that_breaks_off_leaves_nothing_and_says_what_broke_it(storages: SharedStorages) -> None:
+    alice, content = await storages.node("alice"), b"tea\n" * 1000
+    for fails_at in (0, 2000, 4000):
+        with pytest.raises(Away, match="broke off"):
+            await alice.put_stream(Text(content, fails_at=fails_at))
+    with pytest.raises(NotFound):
+        await alice.get_stream(sha256(content).hex(), Text(), bytes_max=ROOMY)
+    reference = await alice.put_stream(Text(content))
+    with pytest.raises(Full, match="takes no more"):
+        await alice.get_stream(reference, Text(fails_at=0), bytes_max=ROOMY)
+
+
+async def test_many_may_put_one_stream_at_once(storages: SharedStorages) -> None:
+    references: set[str] = set()
+
+    async def put(name: str) -> None:
+        references.add(await (await storages.node(name)).put_stream(Text(b"one" * 10_000)))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(put, f"node {number}")
+    (reference,) = references
+    assert await (await storages.node("reader")).get(reference, bytes_max=ROOMY) == b"one" * 10_000
+
+
+async def test_a_stream_larger_than_wanted_is_not_taken(storages: SharedStorages) -> None:
+    alice = await storages.node("alice")
+    reference = await alice.put(b"12345")
+    for bytes_max in (4, 0):
+        taken = Text()
+        with pytest.raises(Full, match=f"{bytes_max} bytes"):
+            await alice.get_stream(reference, taken, bytes_max=bytes_max)
+        assert taken.content == b""
+
+
+@pytest.mark.parametrize("content", ALTERED.values(), ids=ALTERED)
+async def test_a_stream_of_what_was_altered_ends_in_a_refusal(storages: SharedStorages, content: bytes) -> None:
+    alice = await storages.node("alice")
+    reference = await alice.put_stream(Text(b"12345"))
+    storages.alter(reference, content)
+    with pytest.raises(Invalid, match="was altered"):
+        await alice.get_stream(reference, Text(), bytes_max=ROOMY)
+    assert await alice.put_stream(Text(b"12345")) == reference
+    await alice.get_stream(reference, Text(), bytes_max=ROOMY)
+
+
 SECRET = b"a secret beside the storage"
 DIGITS = sha256(SECRET).hex()
 HOSTILE = {
@@ -116,6 +173,8 @@ async def test_a_hostile_reference_leads_nowhere(storages: SharedStorages, refer
         (storages.root / name).write_bytes(SECRET)
     with pytest.raises((Invalid, NotFound)) as refused:
         await alice.get(reference, bytes_max=ROOMY)
+    with pytest.raises((Invalid, NotFound)):
+        await alice.get_stream(reference, Text(), bytes_max=ROOMY)
     assert len(str(refused.value)) < 1000, "a stranger's text does not fill the log"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -15,13 +16,14 @@ import apsw
 import trio
 
 from ffd.model.errors import Full
-from ffd.world import OPEN_READ_ONLY, OPEN_READ_WRITE, Database, Lock, World
+from ffd.world import OPEN_READ_ONLY, OPEN_READ_WRITE, UNFINISHED, Database, FileSink, FileSource, Lock, World
 from tests.simulation.disk import Disk, PowerLossVFS
 
 T = TypeVar("T")
 
 EPOCH_NS = 1_800_000_000_000_000_000
 HOP_S = 0.005  # the most that a trip to a database or a file takes
+PIECE_BYTES = 4096  # of files, so that even small ones take several
 BUSY_S = 10.0  # how long a database may be locked by another process
 _NUMBERS = itertools.count()
 
@@ -66,6 +68,82 @@ class SimLock:
     def release(self) -> None:
         self._world.locks.discard(self._path)
         self._world.disk.locks.discard(self._path)
+
+
+class SimSource:
+    """A file that is read in line."""
+
+    def __init__(self, path: Path, world: SimWorld) -> None:
+        self._content = path.read_bytes()
+        self.size = len(self._content)
+        self._world = world
+        self._at = 0
+
+    async def read(self) -> bytes:
+        await self._world.hop()
+        piece = self._content[self._at : self._at + PIECE_BYTES]
+        self._at += len(piece)
+        return piece
+
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self._content[: self._at]).digest()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+class SimSink:
+    """A file in the making on a simulated disk, with the steps of the real one."""
+
+    def __init__(self, path: Path, world: SimWorld) -> None:
+        self.size = 0
+        self._world = world
+        self._path: Path | None = path
+        self._lock = world.try_lock(path)
+        self._digest = hashlib.sha256()
+        with world.at_the_disk(path) as disk:
+            disk.opened(path)
+            path.touch(mode=0o600)
+
+    async def write(self, piece: bytes) -> None:
+        await self._world.hop()
+        path = self._made()
+        with self._world.at_the_disk(path) as disk:
+            disk.write(path, self.size, piece)
+            with path.open("ab") as file:  # noqa: ASYNC230 - in line, as everything here
+                file.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    async def finish(self) -> bytes:
+        await self._world.hop()
+        path = self._made()
+        with self._world.at_the_disk(path) as disk:
+            disk.sync(path)
+        return self._digest.digest()
+
+    async def keep(self, path: Path) -> None:
+        with trio.CancelScope(shield=True):
+            await self._world.hop()
+        made = self._made()
+        with self._world.at_the_disk(path) as disk:
+            disk.rename(made, path)
+            made.rename(path)
+            self._path = None
+            disk.tick()
+            disk.sync_names(path.parent)
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+        if self._path is not None and not self._world.dead:
+            self._world.remove_file(self._path)
+        if self._lock is not None:
+            self._lock.release()
+
+    def _made(self) -> Path:
+        assert self._path is not None
+        return self._path
 
 
 class SimWorld(World):
@@ -141,13 +219,12 @@ class SimWorld(World):
             self.make_directory(path.parent)
         temporary = path.with_name(f".{path.name}.{self.entropy(8).hex()}")
         try:
-            self._vfs.check_alive()
-            self._write_durably(temporary, path, content, mode)
-        except apsw.FullError:
-            temporary.unlink(missing_ok=True)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
-        except apsw.IOError:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from None
+            with self.at_the_disk(path):
+                self._write_durably(temporary, path, content, mode)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                temporary.unlink(missing_ok=True)
+            raise
 
     def _write_durably(self, temporary: Path, path: Path, content: bytes, mode: int) -> None:
         """The steps of the real one, each of which a power cut may be the last before."""
@@ -162,6 +239,35 @@ class SimWorld(World):
         temporary.rename(path)
         disk.tick()
         disk.sync_names(path.parent)
+
+    @contextmanager
+    def at_the_disk(self, path: Path) -> Iterator[Disk]:
+        """Use the disk as a process that lives; what it says against that is an OSError."""
+        try:
+            self._vfs.check_alive()
+            yield self.disk
+        except apsw.FullError:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        except apsw.IOError:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from None
+
+    async def create_file(self, folder: Path) -> FileSink:
+        await self.hop()
+        return SimSink(folder / f"{UNFINISHED}{self.entropy(8).hex()}", self)
+
+    async def open_file(self, path: Path) -> FileSource:
+        await self.hop()
+        return SimSource(path, self)
+
+    def remove_unfinished(self, folder: Path) -> None:
+        for path in folder.glob(f"{UNFINISHED}*"):
+            lock = self.try_lock(path)
+            if lock is not None:
+                self.remove_file(path)
+                lock.release()
+
+    def file_names(self, folder: Path) -> list[str]:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
     def make_directory(self, path: Path, within: Sequence[str] = ()) -> None:
         for made in (path, *[path / name for name in within]):
@@ -184,6 +290,11 @@ class SimWorld(World):
         if path.exists():
             self.disk.remove(path)
             path.unlink()
+
+    async def remove_large_file(self, path: Path) -> None:
+        await self.hop()
+        with self.at_the_disk(path):
+            self.remove_file(path)
 
     async def listen_unix(self, path: Path, *, mode: int, group: str = "") -> trio.SocketListener:
         raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", str(path))

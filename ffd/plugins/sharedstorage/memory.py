@@ -11,6 +11,9 @@ import trio
 from ffd.model.errors import Away, Full, Invalid, NotFound
 from ffd.model.ids import sha256
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.sharedstorage import Sink, Source
+
+PIECE_BYTES = 64 * 1024
 
 
 @dataclass
@@ -56,6 +59,17 @@ class MemoryStorage:
         if sha256(content).hex() != reference:
             raise Invalid("FFD4101", f"{reference} was altered: its SHA-256 is {sha256(content).hex()}")
         return content
+
+    async def put_stream(self, source: Source) -> str:
+        pieces = []
+        while piece := await source.read():
+            pieces.append(piece)
+        return await self.put(b"".join(pieces))
+
+    async def get_stream(self, reference: str, sink: Sink, *, bytes_max: int) -> None:
+        content = await self.get(reference, bytes_max=bytes_max)
+        for at in range(0, len(content), PIECE_BYTES):
+            await sink.write(content[at : at + PIECE_BYTES])
 
     async def _reach(self) -> None:
         await trio.sleep(self.faults.delay_s)
