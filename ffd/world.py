@@ -133,6 +133,14 @@ class World(ABC):
         """The content of `path`, at most `bytes_max` bytes. Raises FileNotFoundError, Full beyond the limit."""
 
     @abstractmethod
+    def names_in(self, folder: Path) -> list[str]:
+        """The names of what is in `folder`; none when it is not there. A look in the event loop: for small folders."""
+
+    @abstractmethod
+    def read_now(self, path: Path, *, bytes_max: int) -> bytes | None:
+        """The content of a small file, in the event loop; None when it cannot be read or is larger."""
+
+    @abstractmethod
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         """Put `content` at `path`: whole, under its name and on disk when this returns, or not at all.
 
@@ -354,6 +362,15 @@ class RealWorld(World):
 
     async def read_file(self, path: Path, *, bytes_max: int) -> bytes:
         return await trio.to_thread.run_sync(_read_bounded, path, bytes_max)
+
+    def names_in(self, folder: Path) -> list[str]:
+        return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+    def read_now(self, path: Path, *, bytes_max: int) -> bytes | None:
+        try:
+            return _read_bounded(path, bytes_max)
+        except (OSError, Full):
+            return None
 
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         def write(nonce: str) -> None:

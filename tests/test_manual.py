@@ -21,6 +21,7 @@ from ffd.api.app import API, ROUTES
 from ffd.daemon.config import describe_config, load_config
 from ffd.model.errors import Full, NotFound
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.wallet import Wallet
 from ffd.world import RealWorld
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +116,7 @@ async def test_the_storage_in_the_description_of_plugins_keeps_what_it_promises(
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 - it is ours
     key = Ed25519PrivateKey.generate()
-    async with names["open_shelf"](PluginSetting(RealWorld(), "shelf", {}, ROOT, key)) as shelf:
+    async with names["open_shelf"](PluginSetting(RealWorld(), "shelf", {}, ROOT, Wallet(key))) as shelf:
         reference = await shelf.put(b"one")
         assert await shelf.put(b"one") == reference and await shelf.get(reference, bytes_max=3) == b"one"
         with pytest.raises(NotFound):

@@ -151,7 +151,7 @@ def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk
         store=store,
         namespaces=namespaces,
         acceptors={
-            name: Acceptor(world, store, member.namespace, member.ledger.normal_key, accept)
+            name: Acceptor(world, store, member.namespace, member.ledger, accept)
             for name, member in parts.members.items()
         },
         subscriptions=subscriptions,

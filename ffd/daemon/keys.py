@@ -6,17 +6,11 @@ from pathlib import Path
 
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from ffd.model.errors import Broken
+from ffd.ports.wallet import KEY_FILE_BYTES_MAX, pem_of, read_pem
 from ffd.world import World
 
-KEY_FILE_BYTES_MAX = 4096
 LOCK_SUFFIX = ".lock"
 LOCK_LOOK_S = 0.05
 
@@ -33,12 +27,9 @@ async def _read(world: World, path: Path) -> Ed25519PrivateKey | None:
         return None
     except OSError as error:
         raise Broken("FFD1301", f"key file {path} cannot be read ({error.strerror}): give it to this user") from error
-    try:
-        key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError):  # its text speaks of formats, at length, and links to a library's manual
-        raise Broken("FFD1302", f"key file {path} holds no private key in PEM: restore it from a backup") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise Broken("FFD1302", f"key file {path} holds no Ed25519 key: restore it from a backup")
+    key = read_pem(content)
+    if key is None:
+        raise Broken("FFD1302", f"key file {path} holds no Ed25519 private key in PEM: restore it from a backup")
     return key
 
 
@@ -52,8 +43,7 @@ async def _make(world: World, path: Path) -> Ed25519PrivateKey:
         if made := await _read(world, path):
             return made
         key = Ed25519PrivateKey.from_private_bytes(world.entropy(32))
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        await world.write_file(path, pem)
+        await world.write_file(path, pem_of(key))
         return key
     finally:
         lock.release()

@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ffd.daemon.config import Config
 from ffd.daemon.keys import signing_key
 from ffd.daemon.membership import join
@@ -20,6 +18,7 @@ from ffd.plugins import registry
 from ffd.ports.ledger import Ledger
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
+from ffd.ports.wallet import Wallet
 from ffd.store import Store, open_store
 from ffd.world import World
 
@@ -52,6 +51,7 @@ class Parts:
     config: Config
     store: Store
     members: Mapping[str, Member]
+    wallet: Wallet
     process: str
 
 
@@ -61,16 +61,16 @@ async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
     home = Path(config.state_dir)
     with usable(home):
         world.make_directory(home)
-        key = await signing_key(world, home / KEY)
+        wallet = Wallet(await signing_key(world, home / KEY), world, (home / KEY).parent)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(world, home / DATABASE))
-        ledgers = await _open_ledgers(stack, config, world, key)
-        storages = await _open_storages(stack, config, world, key)
+        ledgers = await _open_ledgers(stack, config, world, wallet)
+        storages = await _open_storages(stack, config, world, wallet)
         members: dict[str, Member] = {}
         for name, namespace in config.namespaces.items():
             ledger, storage = ledgers[namespace.ledger], storages[namespace.storage]
             members[name] = Member(await join(world, store, config, name, ledger), ledger, storage)
-        yield Parts(world, config, store, members, process=str(os.getpid()))
+        yield Parts(world, config, store, members, wallet, process=str(os.getpid()))
 
 
 @contextmanager
@@ -84,25 +84,23 @@ def usable(path: Path) -> Iterator[None]:
         raise Broken("FFD1105", f"{what} cannot be used ({error.strerror}): {wanted}, or choose another") from error
 
 
-async def _open_ledgers(
-    stack: AsyncExitStack, config: Config, world: World, key: Ed25519PrivateKey
-) -> dict[str, Ledger]:
+async def _open_ledgers(stack: AsyncExitStack, config: Config, world: World, wallet: Wallet) -> dict[str, Ledger]:
     home = Path(config.state_dir)
     return {
         name: await stack.enter_async_context(
-            registry.ledger_opener(each.plugin)(PluginSetting(world, name, each.options, home, key))
+            registry.ledger_opener(each.plugin)(PluginSetting(world, name, each.options, home, wallet))
         )
         for name, each in config.ledgers.items()
     }
 
 
 async def _open_storages(
-    stack: AsyncExitStack, config: Config, world: World, key: Ed25519PrivateKey
+    stack: AsyncExitStack, config: Config, world: World, wallet: Wallet
 ) -> dict[str, SharedStorage]:
     home = Path(config.state_dir)
     return {
         name: await stack.enter_async_context(
-            registry.storage_opener(each.plugin)(PluginSetting(world, name, each.options, home, key))
+            registry.storage_opener(each.plugin)(PluginSetting(world, name, each.options, home, wallet))
         )
         for name, each in config.storages.items()
     }

@@ -127,13 +127,13 @@ class Acceptor:
     """The door of one namespace."""
 
     def __init__(
-        self, world: World, store: Store, namespace: Namespace, normal_key: signer.NormalKey, limits: AcceptLimits
+        self, world: World, store: Store, namespace: Namespace, keys: signer.Keys, limits: AcceptLimits
     ) -> None:
         self.namespace = namespace
         self.limits = limits
         self._world = world
         self._store = store
-        self._normal_key = normal_key
+        self._keys = keys
         self._room_until = -inf
         self._gathering = Gathering()
 
@@ -224,11 +224,18 @@ class Acceptor:
         return size
 
     def _resolve(self, author: str, key: str) -> tuple[str, str]:
-        did, resolved = signer.resolve(self._store, self.namespace, self._normal_key, author, key)
-        if resolved != self.namespace.key:
-            # Refused here, since nothing could ever pin it: an accepted message is never forgotten.
-            raise Invalid("FFD2502", f"this node cannot sign with key {resolved}: its own is {self.namespace.key}")
+        did, resolved = signer.resolve(self._store, self.namespace, self._keys.normal_key, author, key)
+        self._check_key(resolved)
         return did, resolved
+
+    def _check_key(self, key: str) -> None:
+        # Refused here, since nothing could ever pin it: an accepted message is never forgotten.
+        if key != self.namespace.key and not self._keys.can_sign(key):
+            raise Invalid(
+                "FFD2502",
+                f"this node cannot sign with key {key}: its organisation's is {self.namespace.key}, and GET keys "
+                f"lists all that it has",
+            )
 
     def _item(self, draft: Draft, item: WireItem, now: int, known: dict[str, int]) -> Data:
         """One data item: one that is stored already, or a new one."""

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from ffd.model.errors import FfdError, Invalid, NotFound
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
 from ffd.store import Store, identities
 
 NormalKey = Callable[[str], str]
+
+
+class Keys(Protocol):
+    """What a sender asks of the ledger about keys."""
+
+    def normal_key(self, key: str) -> str:
+        """The one spelling of a signing key. Raises Invalid when it is none."""
+
+    def can_sign(self, key: str) -> bool:
+        """May this node sign with `key`, in its one spelling?"""
 
 
 def resolve(store: Store, namespace: Namespace, normal_key: NormalKey, author: str, key: str) -> tuple[str, str]:
@@ -30,7 +41,7 @@ def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[
             raise NotFound("FF10356", f"no identity is registered for key {key}: name its author, or register it")
         return _look_up(store, namespace, author), key
     did = found[0]
-    if author and author not in (did, did.rpartition("/")[2]):
+    if author and author not in (did, did.rpartition("/")[2].rpartition(":")[2]):
         raise Invalid(
             "FF10355", f"key {key} is registered to {did}, not to author {author[:80]!r}: give one of the two"
         )

@@ -78,3 +78,6 @@ class Ledger(Protocol):
 
     def default_key(self) -> str:
         """The key that this node signs with when nobody names one."""
+
+    def can_sign(self, key: str) -> bool:
+        """May this node sign with `key`, in its one spelling?"""

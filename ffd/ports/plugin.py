@@ -11,23 +11,22 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ffd.model.errors import Invalid
 from ffd.ports.ledger import Ledger
 from ffd.ports.sharedstorage import SharedStorage
+from ffd.ports.wallet import Wallet
 from ffd.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSetting:
-    """One plugin of a node: its `name` in the configuration, its options, the node's state folder and signing key."""
+    """One plugin of a node: its `name` in the configuration, its options, the node's state folder and its keys."""
 
     world: World
     name: str
     options: Mapping[str, object]
     home: Path
-    key: Ed25519PrivateKey
+    wallet: Wallet
 
     def text(self, option: str, default: str) -> str:
         """A text option. Raises Invalid when it is something else."""

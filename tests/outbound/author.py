@@ -25,6 +25,16 @@ LIMITS = AcceptLimits(message_bytes_max=10_000, unsent_messages_max=100)
 BATCHES = BatchLimits()
 
 
+class Keys:
+    """The key of `me`, and no other."""
+
+    def normal_key(self, key: str) -> str:
+        return normal_key(key)
+
+    def can_sign(self, key: str) -> bool:
+        return key == key_of("me")
+
+
 def uid(name: str) -> bytes:
     """The id of what a test calls `name`."""
     return sha256(name.encode())[:16]
@@ -88,7 +98,7 @@ async def open_author(
     try:
         async with open_store(world, disk.root / "ffd.db") as store:
             namespace = await store.write(_join)
-            acceptor = Acceptor(world, store, namespace, normal_key, limits)
+            acceptor = Acceptor(world, store, namespace, Keys(), limits)
             yield Author(world, store, namespace, acceptor, Sealer(world, namespace, batch, "storage", "ledger"))
     finally:
         world.end()

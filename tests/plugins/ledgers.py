@@ -18,6 +18,7 @@ from ffd.plugins.ledger.signing import GENESIS, Entry, entry_hash, sign
 from ffd.plugins.registry import ledger_opener
 from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin, Ledger, LedgerEvent
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.wallet import Wallet, pem_of
 from ffd.store import chain
 from ffd.world import RealWorld
 
@@ -74,9 +75,16 @@ class SharedLedger(ABC):
     @asynccontextmanager
     async def visit(self, name: str, **options: object) -> AsyncGenerator[Ledger, None]:
         """The view of a node that closes it again."""
-        setting = PluginSetting(RealWorld(), "local", {**self.options, **options}, self.root / name, key_of(name))
+        world, home = RealWorld(), self.root / name
+        world.make_directory(home / "keys")
+        wallet = Wallet(key_of(name), world, home / "keys")
+        setting = PluginSetting(world, "local", {**self.options, **options}, home, wallet)
         async with ledger_opener(self.plugin)(setting) as ledger:
             yield ledger
+
+    def give_key(self, name: str, key: Ed25519PrivateKey) -> None:
+        """Put a key into the folder of a node."""
+        (self.root / name / "keys" / "another.pem").write_bytes(pem_of(key))
 
     async def node(self, name: str) -> Ledger:
         """The view of a node that stays."""

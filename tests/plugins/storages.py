@@ -15,6 +15,7 @@ from ffd.plugins.registry import storage_opener
 from ffd.plugins.sharedstorage import memory
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
+from ffd.ports.wallet import Wallet
 from ffd.world import RealWorld, World
 from tests.plugins.ledgers import key_of
 
@@ -68,7 +69,7 @@ class SharedStorages(ABC):
     ) -> AsyncGenerator[SharedStorage, None]:
         """The view of a node that closes it again."""
         all_options = {**self.options, **options}
-        setting = PluginSetting(world or RealWorld(), "local", all_options, self.root / name, key_of(name))
+        setting = PluginSetting(world or RealWorld(), "local", all_options, self.root / name, Wallet(key_of(name)))
         async with storage_opener(self.plugin)(setting) as storage:
             yield storage
 

@@ -13,6 +13,7 @@ import trio.testing
 from ffd.model.errors import Broken, FfdError, Full, Invalid
 from ffd.plugins.ledger.file import open_file_ledger
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.wallet import Wallet
 from ffd.store import chain, engine, open_store
 from ffd.world import RealWorld
 from tests.plugins.ledgers import FileLedgers, everything, fill, key_of, pin
@@ -191,7 +192,7 @@ async def test_who_finds_the_file_locked_for_too_long_is_told(
 async def test_a_full_disk_refuses_entries_until_there_is_room(scratch: Path, autojump_clock: object) -> None:
     disk = Disk(scratch / "disk", Random(0))
     world = SimWorld(disk, Random(0))
-    async with open_file_ledger(PluginSetting(world, "local", {}, disk.root, key_of("alice"))) as alice:
+    async with open_file_ledger(PluginSetting(world, "local", {}, disk.root, Wallet(key_of("alice")))) as alice:
         await fill(alice, "a")
         disk.full = True
         with pytest.raises(Full, match="make room"):
@@ -207,7 +208,7 @@ async def test_an_entry_that_could_not_be_synced_is_unknown_and_there_once_when_
 ) -> None:
     disk = Disk(scratch / "disk", Random(0))
     world = SimWorld(disk, Random(0))
-    async with open_file_ledger(PluginSetting(world, "local", {}, disk.root, key_of("alice"))) as alice:
+    async with open_file_ledger(PluginSetting(world, "local", {}, disk.root, Wallet(key_of("alice")))) as alice:
         await fill(alice, "a")
         disk.sync_fails = True
         with pytest.raises(Broken, match="may or may not be stored"):

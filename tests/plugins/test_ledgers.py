@@ -13,6 +13,7 @@ from ffd.plugins.ledger.signing import Entry, entry_hash
 from ffd.plugins.registry import LEDGERS as GROUP
 from ffd.plugins.registry import OURS
 from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
+from ffd.ports.wallet import public_text
 from tests.plugins.ledgers import LEDGERS, SharedLedger, everything, fill, key_of, pin
 
 PATIENCE_S = 10
@@ -165,6 +166,17 @@ async def test_a_key_that_is_not_ours_is_refused_and_nothing_is_recorded(shared:
         with pytest.raises(Invalid):
             await alice.submit(pin("a"), request="a", key=key)
     assert await everything(alice) == []
+
+
+async def test_a_node_signs_with_every_key_that_it_has(shared: SharedLedger) -> None:
+    alice, bob = await shared.node("alice"), await shared.node("bob")
+    key = public_text(key_of("her other one"))
+    assert alice.can_sign(alice.default_key()) and not alice.can_sign(key)
+    shared.give_key("alice", key_of("her other one"))
+    assert alice.can_sign(key) and not bob.can_sign(key) and not alice.can_sign(bob.default_key())
+    for number, signer in enumerate((alice.default_key(), key)):
+        await alice.submit(pin(f"batch {number}"), request=str(number), key=signer)
+    assert [event.signer for event in await everything(bob)] == [alice.default_key(), key]
 
 
 async def test_a_key_has_one_spelling(shared: SharedLedger) -> None:

@@ -212,6 +212,13 @@ class SimWorld(World):
             raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes")
         return content
 
+    def names_in(self, folder: Path) -> list[str]:
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    def read_now(self, path: Path, *, bytes_max: int) -> bytes | None:
+        content = path.read_bytes() if path.exists() else None
+        return content if content is not None and len(content) <= bytes_max else None
+
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         with trio.CancelScope(shield=True):
             await self.hop()

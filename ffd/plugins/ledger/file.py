@@ -8,9 +8,7 @@ from pathlib import Path
 
 import apsw
 import trio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ffd.model.errors import Invalid
 from ffd.plugins.ledger.signing import (
     GENESIS,
     Entry,
@@ -20,11 +18,12 @@ from ffd.plugins.ledger.signing import (
     event_of,
     normal_key,
     read_position,
-    sign,
+    sign_with,
     whole_part,
 )
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.wallet import Wallet, public_text
 from ffd.store import chain
 from ffd.world import Database, World
 
@@ -41,23 +40,21 @@ class FileLedger:
         name: str,
         path: Path,
         world: World,
-        key: Ed25519PrivateKey,
+        wallet: Wallet,
         database: Database,
         reading: apsw.Connection,
     ) -> None:
         self.name = name
         self._path = path
         self._world = world
-        self._key = key
+        self._wallet = wallet
         self._database = database
         self._reading = reading
         self._grown = trio.Event()
 
     async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
-        if key != self.default_key():
-            raise Invalid("FFD4013", f"this node has no key {key}: it can only sign as {self.default_key()}")
         body, now = body_text(pin), self._world.now()
-        signer, signature = sign(self._key, body)
+        signer, signature = sign_with(self._wallet, key, body)
 
         def link(previous: bytes, height: int) -> bytes:
             return entry_hash(previous, height, now, signer, signature, body)
@@ -106,7 +103,10 @@ class FileLedger:
         return normal_key(key)
 
     def default_key(self) -> str:
-        return self._key.public_key().public_bytes_raw().hex()
+        return public_text(self._wallet.default)
+
+    def can_sign(self, key: str) -> bool:
+        return self._wallet.find(key) is not None
 
 
 @asynccontextmanager
@@ -122,6 +122,6 @@ async def open_file_ledger(setting: PluginSetting) -> AsyncIterator[FileLedger]:
     try:
         await database.run(chain.prepare, database.connection, path)
         with closing(world.connect(path)) as reading:
-            yield FileLedger(setting.name, path, world, setting.key, database, reading)
+            yield FileLedger(setting.name, path, world, setting.wallet, database, reading)
     finally:
         await database.aclose()

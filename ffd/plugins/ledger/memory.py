@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ffd.model.errors import Away, Invalid
+from ffd.model.errors import Away
 from ffd.plugins.ledger.signing import (
     GENESIS,
     Entry,
@@ -23,11 +22,12 @@ from ffd.plugins.ledger.signing import (
     event_of,
     normal_key,
     read_position,
-    sign,
+    sign_with,
     whole_part,
 )
 from ffd.ports.ledger import BatchPin, LedgerEvent, LedgerStatus
 from ffd.ports.plugin import PluginSetting
+from ffd.ports.wallet import Wallet, public_text
 
 
 @dataclass
@@ -66,22 +66,20 @@ class Faults:
 
 
 class MemoryLedger:
-    """One node's view of a `MemoryChain`, with the node's key."""
+    """One node's view of a `MemoryChain`, with the node's keys."""
 
     plugin = "memory"
 
-    def __init__(self, name: str, chain: MemoryChain, key: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, chain: MemoryChain, wallet: Wallet) -> None:
         self.name = name
         self.faults = Faults()
         self._chain = chain
-        self._key = key
+        self._wallet = wallet
 
     async def submit(self, pin: BatchPin, *, request: str, key: str) -> str:
         await self._reach()
-        if key != self.default_key():
-            raise Invalid("FFD4013", f"this node has no key {key}: it can only sign as {self.default_key()}")
         body = body_text(pin)
-        entry = self._chain.append(*sign(self._key, body), body, request)
+        entry = self._chain.append(*sign_with(self._wallet, key, body), body, request)
         if self.faults.lose_answers:
             self.faults.lose_answers -= 1
             raise Away("FFD4014", f"ledger {self.name} took the pin, and its answer was lost: it is asked again")
@@ -110,7 +108,10 @@ class MemoryLedger:
         return normal_key(key)
 
     def default_key(self) -> str:
-        return self._key.public_key().public_bytes_raw().hex()
+        return public_text(self._wallet.default)
+
+    def can_sign(self, key: str) -> bool:
+        return self._wallet.find(key) is not None
 
     async def _reach(self) -> None:
         await trio.sleep(self.faults.delay_s)
@@ -127,4 +128,4 @@ async def open_memory_ledger(setting: PluginSetting) -> AsyncIterator[MemoryLedg
     """A ledger that lives as long as the process; nodes that name the same option `chain` share it."""
     setting.check_known("chain")
     chain = CHAINS.setdefault(setting.text("chain", setting.name), MemoryChain(setting.world.now))
-    yield MemoryLedger(setting.name, chain, setting.key)
+    yield MemoryLedger(setting.name, chain, setting.wallet)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from ffd.model.errors import Broken, Invalid
 from ffd.model.ids import parse_hash, sha256
 from ffd.ports.ledger import BatchPin, LedgerEvent
+from ffd.ports.wallet import Wallet
 
 BODY_VERSION = 1
 GENESIS = bytes(32)
@@ -76,6 +77,14 @@ def entry_hash(previous: bytes, height: int, timestamp: int, signer: bytes, sign
 def sign(key: Ed25519PrivateKey, body: str) -> tuple[bytes, bytes]:
     """The public key and the signature of a body."""
     return key.public_key().public_bytes_raw(), key.sign(body.encode())
+
+
+def sign_with(wallet: Wallet, key: str, body: str) -> tuple[bytes, bytes]:
+    """`sign` with the key of that public half. Raises Invalid when it is not here."""
+    found = wallet.find(key)
+    if found is None:
+        raise Invalid("FFD4013", f"this node has no key {key}: see GET keys, or put its PEM into the folder keys")
+    return sign(found, body)
 
 
 def check_entry(entry: Entry, previous: bytes) -> None:
