@@ -14,7 +14,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from ffd.api import batches, data, events, identities, messages, namespaces, operations, pins, status, subscriptions
+from ffd.api import (
+    batches,
+    blockchainevents,
+    charts,
+    data,
+    events,
+    groups,
+    history,
+    identities,
+    messages,
+    namespaces,
+    operations,
+    part_status,
+    pins,
+    status,
+    subscriptions,
+    transactions,
+)
 from ffd.api.call import Answer, Call, Handler
 from ffd.api.desk import Desk
 from ffd.api.hypercorn_door import ASGIApp
@@ -51,15 +68,28 @@ ROUTES: tuple[Route, ...] = (
         answer="Subscription", kinds=NAMED,
     ),
     Route("DELETE", "subscriptions/{id}", subscriptions.delete_subscription, statuses=(204,), kinds=NAMED),
+    Route(
+        "GET", "subscriptions/{id}/events", history.get_subscription_events, "events",
+        answer="EventPage", asks=("startsequence:int", "endsequence:int"), kinds=NAMED,
+    ),
     Route("GET", "batches", batches.list_batches, "batches", answer="[Batch]"),
     Route("GET", "batches/{id}", batches.get_batch, answer="Batch"),
     Route("GET", "pins", pins.list_pins, "pins", answer="[Pin]"),
-    Route("GET", "transactions", operations.list_transactions, "transactions", answer="[Transaction]"),
-    Route("GET", "transactions/{id}", operations.get_transaction, answer="Transaction"),
+    Route("POST", "pins/rewind", pins.rewind_pins, body="PinRewind", answer="PinRewind"),
+    Route("GET", "nextpins", pins.list_nextpins, "nextpins", answer="[NextPin]"),
+    Route("GET", "groups", groups.list_groups, "groups", answer="[Group]"),
+    Route("GET", "groups/{hash}", groups.get_group, answer="Group"),
+    Route("GET", "transactions", transactions.list_transactions, "transactions", answer="[Transaction]"),
+    Route("GET", "transactions/{id}", transactions.get_transaction, answer="Transaction"),
     Route(
-        "GET", "transactions/{id}/operations", operations.get_transaction_operations, "operations",
+        "GET", "transactions/{id}/operations", transactions.get_transaction_operations, "operations",
         answer="[Operation]",
     ),
+    Route(
+        "GET", "transactions/{id}/blockchainevents", transactions.get_transaction_blockchainevents,
+        "blockchainevents", answer="[BlockchainEvent]",
+    ),
+    Route("GET", "transactions/{id}/status", transactions.get_transaction_status, answer="TransactionStatus"),
     Route("GET", "operations", operations.list_operations, "operations", answer="[Operation]"),
     Route("GET", "operations/{id}", operations.get_operation, answer="Operation"),
     Route("GET", "identities", identities.list_identities, "identities", answer="[Identity]"),
@@ -67,9 +97,24 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "network/identities", identities.list_identities, "identities", answer="[Identity]"),
     Route("GET", "network/organizations", identities.list_organizations, "organizations", answer="[Identity]"),
     Route("GET", "network/nodes", identities.list_nodes, "nodes", answer="[Identity]"),
+    Route(
+        "GET", "blockchainevents", blockchainevents.list_blockchainevents, "blockchainevents",
+        answer="[BlockchainEvent]",
+    ),
+    Route("GET", "blockchainevents/{id}", blockchainevents.get_blockchainevent, answer="BlockchainEvent"),
+    Route(
+        "GET", "charts/histogram/{collection}", charts.get_histogram, answer="[ChartHistogram]",
+        asks=("startTime:time", "endTime:time", "buckets:int"), kinds={"collection": "collection"},
+    ),
     Route("GET", "status", status.get_status, answer="Status"),
-    Route("GET", f"{API}/namespaces", namespaces.list_namespaces, everywhere=True, answer="[Namespace]"),
+    Route("GET", "status/batchmanager", part_status.get_batchmanager, answer="BatchManagerStatus"),
+    Route("GET", "status/multiparty", part_status.get_multiparty, answer="MultipartyStatus"),
+    Route(
+        "GET", f"{API}/namespaces", namespaces.list_namespaces, switches=("includeinitializing",), everywhere=True,
+        answer="[Namespace]",
+    ),
     Route("GET", f"{API}/namespaces/{{ns}}", namespaces.get_namespace, everywhere=True, answer="Namespace"),
+    Route("GET", f"{API}/websockets", part_status.get_websockets, everywhere=True, answer="WebSocketStatus"),
     Route("GET", "/livez", status.get_live, everywhere=True, answer="Live", ours=True),
     Route("GET", "/readyz", status.get_ready, everywhere=True, answer="Ready", statuses=(200, 503), ours=True),
 )  # fmt: skip

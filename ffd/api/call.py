@@ -69,6 +69,10 @@ class Call:
         """Is a switch of the query on, under any of its names?"""
         return any(filters.flag([value for name, value in self.pairs if name == each]) for each in names)
 
+    def value(self, name: str) -> str:
+        """What the query string says under a name first; empty when it does not."""
+        return next((value for key, value in self.pairs if key == name), "")
+
     def query(self, collection: str) -> Query:
         """What the query string asks of a collection. Raises Invalid."""
         return filters.parse_filter(collection, self.pairs)

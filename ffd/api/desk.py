@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ffd.api.sessions import Sessions
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
 from ffd.model.errors import NotFound
 from ffd.model.namespace import Namespace
 from ffd.outbound.accept import Acceptor
+from ffd.outbound.flushes import FlushStatistics
 from ffd.store import Store
 from ffd.world import World
 
@@ -75,6 +77,9 @@ class NodeStatus(Protocol):
     def unready(self) -> Sequence[str]:
         """Why the node is not ready, a sentence each; empty when it is."""
 
+    def flushes(self, namespace: str) -> FlushStatistics:
+        """How the batches of a namespace have left so far, in this process."""
+
     async def ledger(self, namespace: str) -> PluginFacts:
         """The ledger of a namespace."""
 
@@ -96,6 +101,7 @@ class Desk:
     limits: RequestLimits = RequestLimits()
     default_namespace: str = DEFAULT_NAMESPACE
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=Sessions)
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that local name. Raises NotFound FF10436."""

@@ -10,7 +10,7 @@ from ffd.model.times import format_time
 
 
 async def list_namespaces(call: Call) -> Answer:
-    """All namespaces of the node."""
+    """All namespaces of the node. None is ever initializing: ffd answers when all are open."""
     return object_of(f"[{','.join([namespace_json(call.desk, each) for each in call.desk.namespaces.values()])}]")
 
 

@@ -1,35 +1,13 @@
-"""Transactions, and operations: each thing asked of the outside, and what came of it."""
+"""Operations: each thing asked of the outside, and what came of it."""
 
 from __future__ import annotations
 
 from ffd.api.call import Answer, Call, listing, object_of, one_of
-from ffd.delivery.enrich import transaction_json
 from ffd.model.canonical import json_string
 from ffd.model.ids import format_uuid
-from ffd.model.query import Condition
 from ffd.model.times import format_time
 from ffd.store.operations import OperationRow
-from ffd.store.search import OPERATIONS, TRANSACTIONS
-
-
-async def list_transactions(call: Call) -> Answer:
-    """Find transactions."""
-    return await listing(call, TRANSACTIONS, lambda _tx, row: transaction_json(row[0], call.namespace.name, *row[1:]))
-
-
-async def get_transaction(call: Call) -> Answer:
-    """One transaction."""
-    row = one_of(call, TRANSACTIONS, "id", "transaction")
-    return object_of(transaction_json(row[0], call.namespace.name, *row[1:]))
-
-
-async def get_transaction_operations(call: Call) -> Answer:
-    """The operations of a transaction."""
-    id = one_of(call, TRANSACTIONS, "id", "transaction").id
-    return await listing(
-        call, OPERATIONS, lambda _tx, row: operation_json(row, call.namespace.name),
-        only=Condition("eq", "tx", format_uuid(id)),
-    )  # fmt: skip
+from ffd.store.search import OPERATIONS
 
 
 async def list_operations(call: Call) -> Answer:

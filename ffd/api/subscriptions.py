@@ -49,6 +49,11 @@ async def delete_subscription(call: Call) -> Answer:
     return Answer(204, None)
 
 
+def find_subscription(call: Call) -> Subscription:
+    """The subscription in the path, by id or by name. Raises NotFound FF10109."""
+    return call.desk.subscriptions.read(call.desk.store.peek(lambda tx: _find(tx, call)))
+
+
 def progress(tx: Transaction, call: Call, subscription: Subscription) -> str:
     """Where a subscription stands: its offset, and, of ffd, how many events are past it and who hears them."""
     current = offset_of(tx, subscription)

@@ -11,6 +11,7 @@ import trio
 from ffd.api.desk import PluginFacts, ProcessFacts, RoleFacts
 from ffd.daemon.roles import FAILING, Roles
 from ffd.model.errors import FfdError
+from ffd.outbound.flushes import FlushRecord, FlushStatistics
 from ffd.ports.ledger import Ledger
 from ffd.ports.sharedstorage import SharedStorage
 
@@ -25,6 +26,7 @@ class NodeFacts:
         roles: Roles,
         ledgers: Mapping[str, Ledger],
         storages: Mapping[str, SharedStorage],
+        flushes: Mapping[str, FlushRecord],
         *,
         socket: str,
         http: Sequence[str],
@@ -33,6 +35,7 @@ class NodeFacts:
         self._roles = roles
         self._ledgers = ledgers
         self._storages = storages
+        self._flushes = flushes
         self._socket = socket
         self._http = http
         self._started = started
@@ -52,6 +55,9 @@ class NodeFacts:
 
     def unready(self) -> Sequence[str]:
         return [f"role {state.name}: {state.error}" for state in self._roles.states() if state.state == FAILING]
+
+    def flushes(self, namespace: str) -> FlushStatistics:
+        return self._flushes[namespace].statistics()
 
     async def ledger(self, namespace: str) -> PluginFacts:
         ledger = self._ledgers[namespace]

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ffd.daemon.config import Config
@@ -14,6 +14,7 @@ from ffd.daemon.keys import signing_key
 from ffd.daemon.membership import join
 from ffd.model.errors import Broken
 from ffd.model.namespace import Namespace
+from ffd.outbound.flushes import FlushRecord
 from ffd.plugins import registry
 from ffd.ports.ledger import Ledger
 from ffd.ports.plugin import PluginSetting
@@ -41,6 +42,7 @@ class Member:
     namespace: Namespace
     ledger: Ledger
     storage: SharedStorage
+    flushes: FlushRecord = field(default_factory=FlushRecord)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _by_ledger(parts: Parts) -> dict[str, list[Member]]:
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
     sealer = sealer_of(parts, member)
-    await Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership).run()
+    await Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership, member.flushes).run()
 
 
 async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> None:

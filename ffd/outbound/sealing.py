@@ -34,13 +34,18 @@ OFFSET_LAG_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
-    """A batch ready to leave: the payload for shared storage, the contexts for the ledger, the operations to settle."""
+    """A batch ready to leave: the payload for shared storage, the contexts for the ledger, the operations to settle.
+
+    `messages` and `items` are how many it carries.
+    """
 
     row: BatchRow
     payload: bytes
     contexts: Sequence[bytes]
     upload: bytes
     pin: bytes
+    messages: int
+    items: int
 
 
 _VIEW = msgspec.json.Decoder(HeaderView)
@@ -95,7 +100,7 @@ class Sealer:
         made = {operation.type: operation.id for operation in reversed(operations.of_tx(tx, row.tx))}
         return SealedBatch(
             row, self._payload(row, riders, data), _contexts(riders),
-            made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH],
+            made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH], len(riders), _count(riders, data),
         )  # fmt: skip
 
     def _seal(self, tx: Transaction, assembly: Assembly, data: dict[int, list[Data]]) -> SealedBatch:
@@ -109,7 +114,7 @@ class Sealer:
         self._tell_submitted(tx, row, now)
         contexts = _contexts(riders)
         upload, pin = self._add_operations(tx, row, contexts, now)
-        return SealedBatch(row, payload, contexts, upload, pin)
+        return SealedBatch(row, payload, contexts, upload, pin, len(riders), _count(riders, data))
 
     def _row(self, tx: Transaction, riders: list[Passenger], now: int) -> BatchRow:
         id, transaction, first = self.world.new_id(), self.world.new_id(), riders[0].header
@@ -159,6 +164,10 @@ class Sealer:
             self.world.new_id(), row.namespace, row.tx, type, INITIALIZED, plugin,
             msgspec.json.encode(input).decode(), None, None, now, now, None,
         )  # fmt: skip
+
+
+def _count(riders: Sequence[Passenger], data: dict[int, list[Data]]) -> int:
+    return sum([len(data.get(rider.message.sequence, ())) for rider in riders])
 
 
 def _message_text(message: ReadyMessage) -> str:

@@ -15,8 +15,9 @@ from typing import NoReturn, TypeVar
 import msgspec
 import trio
 
-from ffd.model.errors import NotFound
+from ffd.model.errors import Away, Full, NotFound
 from ffd.model.message import CONTRACT_INVOKE_PIN
+from ffd.outbound.flushes import FlushRecord
 from ffd.outbound.sealing import SealedBatch, Sealer
 from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
 from ffd.ports.retry import Backoff, stubbornly
@@ -67,6 +68,7 @@ class Sequencer:
         ledger: Ledger,
         storage: SharedStorage,
         leadership: Leadership,
+        flushes: FlushRecord,
     ) -> None:
         self._world = world
         self._store = store
@@ -75,6 +77,7 @@ class Sequencer:
         self._ledger = ledger
         self._storage = storage
         self._leadership = leadership
+        self._flushes = flushes
         self._idle = False
         self._sent: list[SentBatch] = []
         self._sealed: list[SealedBatch] = []
@@ -141,6 +144,7 @@ class Sequencer:
 
     async def _send(self, batch: SealedBatch) -> SentBatch:
         """Payload first, then the pin: whoever sees the pin can read the payload."""
+        self._flushes.begin(batch.row.id, self._world.now())
         reference = await self._try(batch.upload, "upload", lambda: self._storage.put(batch.payload))
         pin = BatchPin(
             self._namespace.network_name, _action(batch.row.tx_type), batch.row.tx, batch.row.id, batch.row.hash,
@@ -149,6 +153,7 @@ class Sequencer:
         transaction = await self._try(
             batch.pin, "pin", lambda: self._ledger.submit(pin, request=batch.pin.hex(), key=batch.row.key)
         )
+        self._flushes.end(messages=batch.messages, items=batch.items, payload_bytes=len(batch.payload))
         return SentBatch(batch, reference, transaction)
 
     async def _try(self, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
@@ -159,7 +164,14 @@ class Sequencer:
 
             await self._store.write(settle)
 
-        return await stubbornly(f"{what} of a batch of {self._namespace.name}", call, backoff=BACKOFF, failed=note)
+        async def attempt() -> T:
+            try:
+                return await call()
+            except (Away, Full) as error:
+                self._flushes.fail(str(error), self._world.now())
+                raise
+
+        return await stubbornly(f"{what} of a batch of {self._namespace.name}", attempt, backoff=BACKOFF, failed=note)
 
     def _record_sent(self, tx: Transaction, sent: SentBatch) -> None:
         self._leadership.check(tx)

@@ -58,6 +58,15 @@ def find(tx: Transaction, namespace: int, id: bytes) -> BatchRow | None:
     return None if row is None else BatchRow(*row)
 
 
+def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | None:
+    """The first batch that travelled under a transaction."""
+    row = tx.one(
+        f"SELECT {COLUMNS} FROM batches WHERE tx = ? AND namespace = ? ORDER BY sequence LIMIT 1",
+        (transaction, namespace),
+    )
+    return None if row is None else BatchRow(*row)
+
+
 def unsent(tx: Transaction, namespace: int, *, limit: int) -> list[BatchRow]:
     """The batches sealed here that the ledger has not taken yet, oldest first."""
     rows = tx.execute(

@@ -87,15 +87,14 @@ def transaction(tx: Transaction, id: bytes) -> Row | None:
     return tx.one("SELECT type, created, idempotency_key, blockchain_ids FROM transactions WHERE id = ?", (id,))
 
 
+BLOCKCHAIN_EVENT = """
+    e.sequence, e.source, e.name, e.protocol_id, e.blockchain_id, e.timestamp, e.signer, e.action, e.tx, e.batch,
+    e.batch_hash, e.payload_ref"""
+
+
 def blockchain_event(tx: Transaction, id: bytes) -> Row | None:
     """A ledger event: sequence, source, name, protocol id, ledger tx, time, signer, action, tx, batch, hash, ref."""
-    return tx.one(
-        """
-        SELECT sequence, source, name, protocol_id, blockchain_id, timestamp, signer, action, tx, batch, batch_hash,
-               payload_ref
-          FROM blockchainevents WHERE id = ?""",
-        (id,),
-    )
+    return tx.one(f"SELECT {BLOCKCHAIN_EVENT} FROM blockchainevents e WHERE e.id = ?", (id,))
 
 
 def contexts(tx: Transaction, blockchain_event: int) -> list[bytes]:

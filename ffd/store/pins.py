@@ -235,6 +235,29 @@ def rewind(tx: Transaction, namespace: int, batch: bytes) -> None:
     tx.ring("pins")
 
 
+def batch_pinned_at(tx: Transaction, namespace: int, sequence: int) -> bytes | None:
+    """The batch of the pin that has this sequence."""
+    found: bytes | None = tx.value(
+        """
+        SELECT e.batch FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent
+         WHERE p.sequence = ? AND p.namespace = ?""",
+        (sequence, namespace),
+    )
+    return found
+
+
+def is_pinned(tx: Transaction, namespace: int, batch: bytes) -> bool:
+    """Has the ledger spoken of this batch?"""
+    found = tx.value("SELECT 1 FROM blockchainevents WHERE namespace = ? AND batch = ? LIMIT 1", (namespace, batch))
+    return found is not None
+
+
+def is_rewinding(tx: Transaction, namespace: int, batch: bytes) -> bool:
+    """Is the aggregator asked to look at a batch again, and has not done so yet?"""
+    found = tx.value("SELECT 1 FROM rewinds WHERE namespace = ? AND batch = ? LIMIT 1", (namespace, batch))
+    return found is not None
+
+
 def last_sequence(tx: Transaction) -> int:
     """The sequence of the newest pin; 0 when there is none."""
     found: int = tx.value("SELECT coalesce(max(sequence), 0) FROM pins")

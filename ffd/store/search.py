@@ -17,7 +17,7 @@ from ffd.model.data import Data
 from ffd.model.errors import Invalid
 from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.query import COLLECTIONS, Condition, Group, Kind, Query, Sort, default_sort
-from ffd.store import batches, datatypes, events, identities, messages, operations, subscriptions
+from ffd.store import batches, datatypes, deliveries, events, identities, messages, operations, subscriptions
 from ffd.store.batches import BatchRow
 from ffd.store.datatypes import DatatypeRow
 from ffd.store.events import EventRow
@@ -94,11 +94,11 @@ def _read(collection: Collection[R], rows: Iterable[Row], most: int) -> Iterator
         yield collection.read(row)
 
 
-def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes) -> R | None:
-    """The one row that has this id."""
+def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes, *, by: str = "id") -> R | None:
+    """The one row that has this id, or this value of another field that is one row's alone."""
     row = tx.one(
         f"SELECT {collection.select} FROM {collection.source} "
-        f"WHERE {collection.namespace} = ?{_also(collection.only)} AND {collection.columns['id'].sql} = ?",
+        f"WHERE {collection.namespace} = ?{_also(collection.only)} AND {collection.columns[by].sql} = ?",
         (namespace, id),
     )
     return None if row is None else collection.read(row)
@@ -443,6 +443,74 @@ def _identities(name: str, only: str = "") -> Collection[IdentityRow]:
         only=only,
     )  # fmt: skip
 
+
+class ShownGroup(NamedTuple):
+    """A group of private messages; `members` is JSON text, `message` the id of the one that founded it."""
+
+    hash: bytes
+    name: str
+    members: str
+    message: bytes | None
+    created: int
+
+
+class NextPinRow(NamedTuple):
+    """The pin that is expected next of a member in a masked context."""
+
+    context: bytes
+    identity: str
+    hash: bytes
+    nonce: int
+
+
+class ShownBlockchainEvent(NamedTuple):
+    """A ledger event: its id, and the rest as `deliveries.blockchain_event` gives it."""
+
+    id: bytes
+    rest: Row
+
+
+_NOWHERE = _plain("NULL")
+"""A field that FireFly's API knows and its tables do not: nothing has it."""
+
+GROUPS: Collection[ShownGroup] = Collection(
+    name="groups",
+    select="g.hash, g.name, g.members, g.message, g.created",
+    source="groups g",
+    namespace="g.namespace",
+    sequence="g.sequence",
+    columns=_columns(
+        "created", table="g", hash=_hash("g.hash"), message=_id("g.message"), description=_NOWHERE, ledger=_NOWHERE
+    ),
+    read=lambda row: ShownGroup(*row),
+)
+
+NEXTPINS: Collection[NextPinRow] = Collection(
+    name="nextpins",
+    select="p.context, p.identity, p.hash, p.nonce",
+    source="nextpins p",
+    namespace="p.namespace",
+    sequence="p.sequence",
+    columns=_columns("identity", "nonce", table="p", context=_hash("p.context"), hash=_hash("p.hash")),
+    read=lambda row: NextPinRow(*row),
+)
+
+_PINNED_BY = "(CASE WHEN instr(e.action, 'contract_invoke_pin') > 0 THEN 'contract_invoke_pin' ELSE 'batch_pin' END)"
+
+BLOCKCHAINEVENTS: Collection[ShownBlockchainEvent] = Collection(
+    name="blockchainevents",
+    select=f"e.id, {deliveries.BLOCKCHAIN_EVENT}",
+    source="blockchainevents e",
+    namespace="e.namespace",
+    sequence="e.sequence",
+    columns=_columns(
+        "source", "name", "timestamp", table="e",
+        id=_id("e.id"), protocolid=_plain("e.protocol_id"), listener=_NOWHERE, tx__id=_id("e.tx"),
+        tx__type=_plain(_PINNED_BY),
+        tx__blockchainid=_plain("e.blockchain_id"),
+    ),
+    read=lambda row: ShownBlockchainEvent(row[0], row[1:]),
+)  # fmt: skip
 
 IDENTITIES = _identities("identities")
 NODES = _identities("nodes", "i.type = 'node'")

@@ -20,6 +20,8 @@ CREATE TABLE batches (
     UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
 ) STRICT;
 
+CREATE INDEX batches_tx ON batches (tx);
+
 CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL;
 
 CREATE TABLE blobs (

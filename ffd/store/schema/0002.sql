@@ -130,3 +130,6 @@ CREATE TABLE nextpins (
     nonce     INTEGER NOT NULL,
     UNIQUE (namespace, context, identity)
 ) STRICT;
+
+-- What became of a transaction, without a walk over all batches.
+CREATE INDEX batches_tx ON batches (tx);

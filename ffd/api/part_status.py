@@ -1,0 +1,85 @@
+"""How single parts of the node are: the sequencer, the membership of the network, the open WebSockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ffd.api.call import Answer, Call, object_of
+from ffd.api.sessions import SessionFacts, StartedFacts
+from ffd.model.canonical import json_string
+from ffd.model.ids import format_uuid
+from ffd.model.namespace import node_did, org_did
+from ffd.model.subscription import filter_json
+from ffd.model.times import format_time
+from ffd.outbound.flushes import FlushStatistics
+from ffd.store import identities
+
+DISPATCHER = "pinned_broadcast"
+"""FireFly's word for what brings out broadcasts; ffd has one for each namespace."""
+
+
+async def get_batchmanager(call: Call) -> Answer:
+    """How the batches of a namespace have left so far, through this process."""
+    namespace = call.namespace
+    processor = {
+        "dispatcher": DISPATCHER,
+        "name": f"{namespace.author}|",
+        "status": _flushes(call.desk.status.flushes(namespace.name)),
+    }
+    return object_of(msgspec.json.encode({"processors": [processor]}).decode())
+
+
+def _flushes(account: FlushStatistics) -> dict[str, Any]:
+    """FireFly's status of a processor: averages over all batches that left."""
+    batches = max(1, account.batches)
+    status = {
+        "lastFlushStartTime": None if account.started is None else format_time(account.started),
+        "flushing": "" if account.flushing is None else format_uuid(account.flushing),
+        "cancelled": False,
+        "blocked": account.blocked,
+        "lastFlushError": account.error,
+        "lastFlushErrorTime": "" if account.error_time is None else format_time(account.error_time),
+        "averageBatchBytes": account.payload_bytes // batches,
+        "averageBatchMessages": round(account.messages / batches, 2),
+        "averageBatchData": round(account.items / batches, 2),
+        "averageFlushTimeMS": int(account.taken_s * 1000 / batches),
+        "totalBatches": account.batches,
+        "totalErrors": account.errors,
+    }
+    return {name: value for name, value in status.items() if value != ""}
+
+
+async def get_multiparty(call: Call) -> Answer:
+    """Whether the node's organisation and the node itself are registered in the network."""
+    namespace = call.namespace
+
+    def registered(did: str) -> str:
+        found = call.desk.store.peek(lambda tx: identities.find_identity(tx, namespace.number, did))
+        return "unregistered" if found is None else "registered"
+
+    org, node = registered(org_did(namespace.org_name)), registered(node_did(namespace.node_name))
+    return object_of(f'{{"enabled":true,"org":{{"status":"{org}"}},"node":{{"status":"{node}"}}}}')
+
+
+async def get_websockets(call: Call) -> Answer:
+    """The WebSockets that are open, and the subscriptions that each has started."""
+    shown = ",".join([_session(session) for session in call.desk.sessions.facts()])
+    return object_of(f'{{"enabled":true,"connections":[{shown}]}}')
+
+
+def _session(session: SessionFacts) -> str:
+    started = ",".join([_started(each) for each in session.started])
+    return (
+        f'{{"id":"{session.id}","remoteAddress":{json_string(session.address)}'
+        f',"userAgent":{json_string(session.agent)},"subscriptions":[{started}]}}'
+    )
+
+
+def _started(each: StartedFacts) -> str:
+    name = f',"name":{json_string(each.name)}' if each.name else ""
+    return (
+        f'{{"startTime":"{format_time(each.since)}","ephemeral":{"true" if each.ephemeral else "false"}'
+        f',"namespace":{json_string(each.namespace)}{name},"filter":{filter_json(each.filter)}}}'
+    )
