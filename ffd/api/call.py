@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
+import msgspec
 from starlette.requests import Request
 
 from ffd.api import filters, refusals
 from ffd.api.desk import Desk
+from ffd.model.canonical import decode_envelope
 from ffd.model.errors import FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.namespace import Namespace
@@ -20,6 +23,7 @@ from ffd.store import Transaction, search
 from ffd.store.search import Collection
 
 R = TypeVar("R")
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 LIST_BYTES_MAX = 64 * 1024 * 1024
 """A list whose values are larger than this together is refused: it must fit into the memory of both ends."""
@@ -82,15 +86,32 @@ class Call:
         return parse_uuid(self.path[name])
 
     async def body(self) -> bytes:
-        """The whole body, which must be JSON. Raises Invalid FF00162 (415), Full (413) without taking more of it."""
-        refusals.check_json(self._request.headers.get("content-type"))
+        """The whole body. Raises Invalid FF00162 (415), Full (413) without taking more of it.
+
+        It must say that it is JSON. Under the types with which programs send nothing it must be empty: FireFly passes
+        over what else is in it, and so would send an empty message for a client that forgot to say JSON.
+        """
+        kind = self._request.headers.get("content-type")
+        if not refusals.is_bare(kind):
+            refusals.check_json(kind)
         most = self.desk.limits.request_bytes_max
         taken = bytearray()
-        async for piece in self._request.stream():
-            if len(taken) + len(piece) > most:
-                raise Full(refusals.BODY_TOO_LARGE, f"The body is larger than {most} bytes: send less at once")
-            taken += piece
+        async with aclosing(self._request.stream()) as pieces:
+            async for piece in pieces:
+                if len(taken) + len(piece) > most:
+                    raise Full(refusals.BODY_TOO_LARGE, f"The body is larger than {most} bytes: send less at once")
+                taken += piece
+                if refusals.is_bare(kind) and taken:
+                    refusals.check_json(kind)
         return bytes(taken)
+
+    async def check_empty(self) -> None:
+        """Take in the body of a request that says all in its path: nothing, or an object that nobody reads.
+
+        Raises Invalid as `body`, and FFD2101 or FFD2104 for anything else.
+        """
+        if body := await self.body():
+            decode_envelope(body, _OBJECT)
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]

@@ -32,7 +32,7 @@ async def broadcast(call: Call) -> Answer:
         f"message '{outcome.id_text}' is accepted, and will be confirmed or rejected",
     )
     settled = await call.desk.confirmations.wait_settled(namespace, outcome.id)
-    stored = _find(call, outcome.id)
+    stored = find_message(call, outcome.id)
     if settled == MESSAGE_REJECTED:
         raise Invalid("FF10269", f"Message with ID '{outcome.id_text}' was rejected: {stored.reject_reason}")
     return object_of(stored_json(stored, namespace.name))
@@ -50,7 +50,7 @@ async def list_messages(call: Call) -> Answer:
 
 async def get_message(call: Call) -> Answer:
     """One message; with `fetchdata` its values are inside."""
-    message, name = _find(call, call.id("id")), call.namespace.name
+    message, name = find_message(call, call.id("id")), call.namespace.name
     if call.flag("fetchdata"):
         return object_of(await call.desk.store.read(lambda tx: with_values(tx, message, name)))
     return object_of(stored_json(message, name))
@@ -58,14 +58,14 @@ async def get_message(call: Call) -> Answer:
 
 async def get_message_data(call: Call) -> Answer:
     """The data items of a message, in its order."""
-    message = _find(call, call.id("id"))
+    message = find_message(call, call.id("id"))
     items = await call.desk.store.read(lambda tx: messages.data_of(tx, message.sequence))
     return object_of(f"[{','.join([data_json(item, namespace=call.namespace.name) for item in items])}]")
 
 
 async def get_message_events(call: Call) -> Answer:
     """The events that speak of a message, or of one of its data items."""
-    message = _find(call, call.id("id"))
+    message = find_message(call, call.id("id"))
     items = await call.desk.store.read(lambda tx: messages.data_of(tx, message.sequence))
     spoken_of = [format_uuid(message.id), *(item.id for item in items)]
     only = Group("or", tuple(Condition("eq", "reference", id) for id in spoken_of))
@@ -74,7 +74,7 @@ async def get_message_events(call: Call) -> Answer:
 
 async def get_message_transaction(call: Call) -> Answer:
     """The transaction of the batch that carries a message."""
-    message = _find(call, call.id("id"))
+    message = find_message(call, call.id("id"))
     id = message.txid
     if id is None:
         raise NotFound("FF10210", f"Batch not set: message '{format_uuid(message.id)}' is in no batch yet")
@@ -107,7 +107,8 @@ def _json(message: StoredMessage, namespace: str, data: str, *, data_last: bool)
     )  # fmt: skip
 
 
-def _find(call: Call, id: bytes) -> StoredMessage:
+def find_message(call: Call, id: bytes) -> StoredMessage:
+    """The message of this id. Raises NotFound FF10109."""
     found = call.desk.store.peek(lambda tx: messages.find(tx, call.namespace.number, id))
     if found is None:
         raise not_found(call, "message", format_uuid(id))

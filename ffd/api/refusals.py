@@ -123,9 +123,18 @@ def extra_headers(error: FfdError) -> list[tuple[str, str]]:
     return [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
 
 
+def is_bare(content_type: str | None) -> bool:
+    """Is this a type under which a request may come without any JSON (FireFly reference 10.1)?"""
+    return _media_type(content_type) in ("application/x-www-form-urlencoded", "text/plain")
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def check_json(content_type: str | None) -> None:
     """Refuse (FF00162, 415) a body that does not say it is JSON, as FireFly does even when there is none."""
-    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+    if _media_type(content_type) != "application/json":
         raise Invalid("FF00162", f"Invalid content type '{(content_type or '')[:80]}': send application/json")
 
 

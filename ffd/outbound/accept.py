@@ -144,6 +144,14 @@ class Acceptor:
         """
         return await self.begin(drafts).wait()
 
+    def check_author(self, draft: Draft) -> None:
+        """Refuse a message that nobody here may sign. Raises Invalid FF10206, FFD2502."""
+        self._resolve(draft.header.author or "", draft.header.key or "")
+
+    def check(self, draft: Draft) -> None:
+        """Refuse what `broadcast` would refuse of a message in itself, and keep nothing of it."""
+        self._prepare(draft, self._world.now(), {})
+
     def begin(self, drafts: Sequence[Draft]) -> Accepting:
         """Check and seal broadcasts, and queue them behind all that were begun before. Raises Full."""
         self._check_room()

@@ -34,6 +34,26 @@ class WireMessage(msgspec.Struct):
     idempotencyKey: str | None = None
 
 
+class WireMember(msgspec.Struct):
+    """A recipient: an identity by its look-up string, and perhaps the node that receives for it."""
+
+    identity: str | None = None
+    node: str | None = None
+
+
+class WireGroup(msgspec.Struct):
+    """The recipients of a private message (FireFly's InputGroup)."""
+
+    name: str | None = None
+    members: list[WireMember] | None = None
+
+
+class WirePrivate(WireMessage):
+    """A private message being sent."""
+
+    group: WireGroup | None = None
+
+
 class WireSend(msgspec.Struct, tag_field="type", tag="send"):
     """A `send` frame: a list of messages for one namespace, and a text that its answer carries."""
 
@@ -57,6 +77,12 @@ def parse_message(raw: bytes) -> Draft:
     return _draft(wire, value_text)
 
 
+def parse_private(raw: bytes) -> tuple[Draft, WireGroup]:
+    """The private message in a request body, and its recipients. Raises Invalid, as `decode_envelope` does."""
+    wire, value_text = decode_envelope(raw, _PRIVATE)
+    return _draft(wire, value_text), wire.group or WireGroup()
+
+
 def parse_send(raw: bytes) -> tuple[WireSend, list[Draft]]:
     """A `send` frame and its messages. Raises Invalid, and then nothing of the frame was taken."""
     wire, value_text = decode_envelope(raw, _SEND)
@@ -74,4 +100,5 @@ def check_idempotency_key(key: str | None) -> None:
 
 
 _MESSAGE = msgspec.json.Decoder(WireMessage)
+_PRIVATE = msgspec.json.Decoder(WirePrivate)
 _SEND = msgspec.json.Decoder(WireSend)

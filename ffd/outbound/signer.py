@@ -39,7 +39,7 @@ def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[
     if found is None:
         if not author:
             raise NotFound("FF10356", f"no identity is registered for key {key}: name its author, or register it")
-        return _look_up(store, namespace, author), key
+        return look_up(store, namespace, author), key
     did = found[0]
     if author and author not in (did, did.rpartition("/")[2].rpartition(":")[2]):
         raise Invalid(
@@ -49,14 +49,14 @@ def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[
 
 
 def _by_author(store: Store, namespace: Namespace, author: str) -> tuple[str, str]:
-    did = _look_up(store, namespace, author)
+    did = look_up(store, namespace, author)
     key = store.peek(lambda tx: identities.key_of(tx, namespace.number, LEDGER_VERIFIER, did))
     if key is None:
         raise Invalid("FF10353", f"identity {did} has no {LEDGER_VERIFIER}: register a key for it")
     return did, key
 
 
-def _look_up(store: Store, namespace: Namespace, text: str) -> str:
+def look_up(store: Store, namespace: Namespace, text: str) -> str:
     """The DID behind a look-up string: a FireFly DID, or else the name of an organisation."""
     if text.startswith("did:") and not text.startswith("did:firefly:"):
         raise Invalid("FF10349", f"{text[:80]!r} is no DID of FireFly's: these start with did:firefly:")

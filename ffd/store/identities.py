@@ -175,6 +175,17 @@ def find_by_id(tx: Transaction, namespace: int, id: bytes) -> IdentityRow | None
     return None if row is None else IdentityRow(*row)
 
 
+def first_node_of(tx: Transaction, namespace: int, parent: bytes) -> IdentityRow | None:
+    """The oldest node that an identity owns."""
+    row = tx.one(
+        f"""
+        SELECT {COLUMNS} FROM identities i
+         WHERE i.namespace = ? AND i.type = 'node' AND i.parent = ? ORDER BY i.created, i.id LIMIT 1""",
+        (namespace, parent),
+    )
+    return None if row is None else IdentityRow(*row)
+
+
 # Claims that are confirmed, and are no identities yet -----------------------------------------------------------------
 
 
