@@ -96,8 +96,13 @@ ROUTES: tuple[Route, ...] = (
         "blockchainevents", answer="[BlockchainEvent]",
     ),
     Route("GET", "transactions/{id}/status", transactions.get_transaction_status, answer="TransactionStatus"),
-    Route("GET", "operations", operations.list_operations, "operations", answer="[Operation]"),
-    Route("GET", "operations/{id}", operations.get_operation, answer="Operation"),
+    Route(
+        "GET", "operations", operations.list_operations, "operations", ("fetchstatus",), answer="[Operation]"
+    ),
+    Route("GET", "operations/{id}", operations.get_operation, switches=("fetchstatus",), answer="Operation"),
+    Route(
+        "POST", "operations/{id}/retry", operations.retry_operation, body="Nothing", answer="Operation", statuses=(202,)
+    ),
     Route("GET", "identities", identities.list_identities, "identities", answer="[Identity]"),
     Route("GET", "identities/{id}", identities.get_identity, answer="Identity"),
     Route("GET", "network/identities", identities.list_identities, "identities", answer="[Identity]"),

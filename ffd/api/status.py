@@ -160,5 +160,10 @@ def _plugin(facts: PluginFacts) -> Facts:
     return {"name": facts.name, "plugin": facts.plugin, **facts.detail, **error}
 
 
+def plugin_json(facts: PluginFacts) -> str:
+    """What a plugin says of itself, as JSON."""
+    return _json(_plugin(facts))
+
+
 def _json(facts: Facts) -> str:
     return msgspec.json.encode(facts).decode()

@@ -13,6 +13,7 @@ from ffd.inbound.arrivals import Arrivals
 from ffd.inbound.download import Downloads, Fetcher
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
+from ffd.outbound.retries import Retries
 from ffd.outbound.sealing import Sealer
 from ffd.outbound.sequencer import Sequencer, republish
 from ffd.ports.ledger import Ledger
@@ -46,7 +47,11 @@ def _by_ledger(parts: Parts) -> dict[str, list[Member]]:
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
     sealer = sealer_of(parts, member)
-    await Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership, member.flushes).run()
+    sequencer = Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership, member.flushes)
+    retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, leadership)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(retries.run)
+        await sequencer.run()
 
 
 async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> None:

@@ -31,6 +31,7 @@ DOWNLOADS_MAX = 1_000  # open downloads that are tried at one time
 TURN_S = 20.0  # how long one may fail before it gives its place to one that has none
 OWN_BYTES_MAX = (64 << 20) + PAYLOAD_SLACK_BYTES  # what a batch of this node may have at the most, however configured
 POLL_S = 1.0
+RETRIES_POLL_S = 5.0  # the fallback for what another process was asked
 BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
 
 Republish = Callable[[bytes], Awaitable[None]]
@@ -85,7 +86,7 @@ class Downloads:
         self._fetcher = fetcher
         self._leadership = leadership
         self._republish = republish
-        self._under_way: set[bytes] = set()
+        self._under_way: dict[bytes, trio.CancelScope] = {}
         self._last = 0
         self._crowded = False
         self._slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
@@ -94,13 +95,29 @@ class Downloads:
         """Try every open download, a few at a time, until cancelled."""
         bell = self._store.bell("downloads")
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._drop_replaced)
             while True:
                 ticket = bell.ticket()
                 for sequence, row in self._next():
                     self._last = sequence
-                    self._under_way.add(row.id)
-                    nursery.start_soon(self._download, row)
+                    self._under_way[row.id] = trio.CancelScope()
+                    nursery.start_soon(self._work_on, row)
                 await wait_rung(ticket, at_most_s=POLL_S)
+
+    async def _drop_replaced(self) -> NoReturn:
+        """End the downloads instead of which somebody wants another one tried, and with them their long delays."""
+        bell = self._store.bell(operations.RETRIES_BELL)
+        while True:
+            ticket = bell.ticket()
+            for id, scope in list(self._under_way.items()):
+                if self._store.peek(lambda tx, id=id: operations.is_replaced(tx, id)):  # type: ignore[misc]  # bound
+                    scope.cancel()
+            await wait_rung(ticket, at_most_s=RETRIES_POLL_S)
+
+    async def _work_on(self, row: OperationRow) -> None:
+        with self._under_way[row.id]:
+            await self._download(row)
+        del self._under_way[row.id]
 
     def _next(self) -> list[tuple[int, OperationRow]]:
         """The open downloads that get a place now, by turns: what never comes must not keep the others waiting."""
@@ -132,7 +149,6 @@ class Downloads:
                 break
         else:
             await self._store.write(partial(self._record, row=row, payload=payload, named=named))
-        self._under_way.discard(row.id)
 
     async def _try(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | FfdError:
         async with self._slots:

@@ -17,6 +17,7 @@ import trio
 
 from ffd.model.errors import Away, Full, NotFound
 from ffd.model.message import CONTRACT_INVOKE_PIN
+from ffd.model.namespace import Namespace
 from ffd.outbound.flushes import FlushRecord
 from ffd.outbound.sealing import SealedBatch, Sealer
 from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
@@ -146,10 +147,7 @@ class Sequencer:
         """Payload first, then the pin: whoever sees the pin can read the payload."""
         self._flushes.begin(batch.row.id, self._world.now())
         reference = await self._try(batch.upload, "upload", lambda: self._storage.put(batch.payload))
-        pin = BatchPin(
-            self._namespace.network_name, _action(batch.row.tx_type), batch.row.tx, batch.row.id, batch.row.hash,
-            reference, batch.contexts,
-        )  # fmt: skip
+        pin = batch_pin(self._namespace, batch, reference)
         transaction = await self._try(
             batch.pin, "pin", lambda: self._ledger.submit(pin, request=batch.pin.hex(), key=batch.row.key)
         )
@@ -184,6 +182,12 @@ class Sequencer:
         operations.ensure_transaction(
             tx, batch.row.namespace, batch.row.tx, batch.row.tx_type, now, blockchain_id=sent.transaction
         )
+
+
+def batch_pin(namespace: Namespace, batch: SealedBatch, reference: str) -> BatchPin:
+    """What the ledger is asked to record of a batch whose payload lies behind `reference`."""
+    row = batch.row
+    return BatchPin(namespace.network_name, _action(row.tx_type), row.tx, row.id, row.hash, reference, batch.contexts)
 
 
 def _action(tx_type: str) -> str:

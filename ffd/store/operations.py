@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ffd.store.transaction import Transaction
@@ -9,7 +10,10 @@ from ffd.store.transaction import Transaction
 INITIALIZED, PENDING, SUCCEEDED, FAILED = "Initialized", "Pending", "Succeeded", "Failed"
 UPLOAD_BATCH = "sharedstorage_upload_batch"
 DOWNLOAD_BATCH = "sharedstorage_download_batch"
+DOWNLOAD_BLOB = "sharedstorage_download_blob"
 PIN_BATCH = "blockchain_pin_batch"
+RETRIES_BELL = "retries"
+"""Rung when an operation is to be tried once more."""
 BLOCKCHAIN_IDS_MAX = 100
 """How many names of the ledger a transaction keeps: one is usual, and members may pin under another's transaction."""
 
@@ -50,11 +54,64 @@ def insert(tx: Transaction, row: OperationRow) -> None:
 def settle(
     tx: Transaction, id: bytes, status: str, now: int, *, output: str | None = None, error: str | None = None
 ) -> None:
-    """Record how an operation stands: done, failed, or still tried with the latest error."""
+    """Record how an operation stands: done, failed, or still tried with the latest error.
+
+    Of one that another is tried instead of, nothing is recorded any more.
+    """
     tx.execute(
-        "UPDATE operations SET status = ?, output = coalesce(?, output), error = ?, updated = ? WHERE id = ?",
+        """
+        UPDATE operations SET status = ?, output = coalesce(?, output), error = ?, updated = ?
+         WHERE id = ? AND retry IS NULL""",
         (status, output, error, now, id),
     )
+
+
+def find(tx: Transaction, namespace: int, id: bytes) -> OperationRow | None:
+    """One operation."""
+    row = tx.one(f"SELECT {COLUMNS} FROM operations WHERE id = ? AND namespace = ?", (id, namespace))
+    return None if row is None else OperationRow(*row)
+
+
+def latest(tx: Transaction, operation: OperationRow) -> OperationRow:
+    """The one that is tried instead of an operation, however often it was tried again; itself when it never was."""
+    while operation.retry is not None:
+        next = find(tx, operation.namespace, operation.retry)
+        if next is None:
+            break
+        operation = next
+    return operation
+
+
+def replace(tx: Transaction, ids: Iterable[bytes], new: OperationRow, now: int) -> None:
+    """Store an operation that is tried instead of these; what was still tried of them has failed with that."""
+    insert(tx, new)
+    for id in ids:
+        tx.execute(
+            """
+            UPDATE operations SET retry = ?, updated = ?,
+                   status = CASE WHEN status IN ('Initialized', 'Pending') THEN 'Failed' ELSE status END
+             WHERE id = ?""",
+            (new.id, now, id),
+        )
+
+
+def is_replaced(tx: Transaction, id: bytes) -> bool:
+    """Is another operation tried instead of this one?"""
+    return tx.value("SELECT 1 FROM operations WHERE id = ? AND retry IS NOT NULL", (id,)) is not None
+
+
+def open_retries(tx: Transaction, namespace: int, types: Sequence[str], *, limit: int) -> list[OperationRow]:
+    """The operations of these types that are tried instead of others, and are neither done nor given up."""
+    marks = ", ".join("?" * len(types))
+    rows = tx.execute(
+        f"""
+        SELECT {COLUMNS} FROM operations r
+         WHERE type IN ({marks}) AND status IN ('Initialized', 'Pending') AND namespace = ?
+           AND EXISTS (SELECT 1 FROM operations o WHERE o.tx = r.tx AND o.retry = r.id)
+         ORDER BY sequence LIMIT ?""",
+        (*types, namespace, limit),
+    )
+    return [OperationRow(*row) for row in rows]
 
 
 def of_tx(tx: Transaction, transaction: bytes) -> list[OperationRow]:

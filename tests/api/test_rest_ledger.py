@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ffd.store import Transaction
-from tests.api.rest import Node, open_node
+from tests.api.rest import JSON, Node, open_node
 
 
 async def test_a_transaction_that_is_through_shows_all_its_parts(node: Node) -> None:
@@ -161,3 +161,60 @@ async def test_groups_and_next_pins_are_read_from_their_tables(node: Node) -> No
     }  # fmt: skip
     assert await node.get("nextpins", nonce=">6", context=context.hex()) == [next_pin]
     assert await node.get("nextpins", identity="!^did") == []
+
+
+async def test_an_operation_is_done_once_more_under_a_new_name(node: Node) -> None:
+    message = await node.broadcast("x")
+    (pin,) = await node.get("operations", type="blockchain_pin_batch")
+    answer = await node.send("POST", f"operations/{pin['id']}/retry", {})
+    new = json.loads(answer.body)
+    assert answer.status == 202 and new["status"] == "Initialized" and new["id"] != pin["id"]
+    assert {name: new[name] for name in ("tx", "type", "plugin", "input")} == {
+        name: pin[name] for name in ("tx", "type", "plugin", "input")
+    }
+    await node.until(f"operations/{new['id']}", lambda found: found["status"] == "Succeeded")
+    old = await node.get(f"operations/{pin['id']}")
+    assert (old["status"], old["retry"]) == ("Succeeded", new["id"])
+    # A second time goes on from the latest, and the first one names it.
+    newest = json.loads((await node.send("POST", f"operations/{pin['id']}/retry", {})).body)
+    assert [(await node.get(f"operations/{each['id']}"))["retry"] for each in (pin, new)] == [newest["id"]] * 2
+    await node.until(f"operations/{newest['id']}", lambda found: found["status"] == "Succeeded")
+    assert (await node.get(f"transactions/{message['txid']}/status"))["status"] == "Succeeded"
+    assert len(await node.get("blockchainevents")) == 1, "nothing is pinned twice"
+
+
+async def test_what_is_tried_anyway_or_is_unknown_is_not_done_once_more(tmp_path: Path) -> None:
+    async with open_node(tmp_path, roles=("intake",)) as node:
+
+        def unit(tx: Transaction) -> None:
+            rows = (("blockchain_pin_batch", "Pending"), ("token_transfer", "Failed"))
+            for n, (type, status) in enumerate(rows, 1):
+                tx.execute(
+                    "INSERT INTO operations"
+                    " (sequence, id, namespace, tx, type, status, plugin, created, updated, error)"
+                    " VALUES (?, ?, 1, ?, ?, ?, 'x', 1, 1, 'no luck')",
+                    (n, bytes([n]) * 16, bytes(16), type, status),
+                )
+
+        await node.parts.store.write(unit)
+        pin, token, nothing = (f"{n}{n}-{n}-{n}-{n}-{n}{n}{n}" for n in ("0101", "0202", "0303"))
+        for id, status, code in (
+            (pin, 409, "FFD2023"),
+            (token, 400, "FFD2022"),
+            (nothing, 404, "FF10109"),
+        ):
+            answer = await node.send("POST", f"operations/{id}/retry", {})
+            assert (answer.status, answer.code) == (status, code), answer.body
+        assert "no luck" in (await node.send("POST", f"operations/{pin}/retry", {})).error
+        for body, code in ((b"[]", "FFD2104"), (b"{", "FFD2101")):
+            assert (await node.ask("POST", f"operations/{pin}/retry", JSON, body=body)).code == code
+
+
+async def test_the_status_of_an_operation_is_that_of_its_plugin(node: Node) -> None:
+    await node.broadcast("x")
+    assert not any("detail" in each for each in await node.get("operations"))
+    details = {each["type"]: each["detail"] for each in await node.get("operations?fetchstatus")}
+    assert details["blockchain_pin_batch"]["height"] == 1
+    assert details["sharedstorage_upload_batch"]["plugin"] == "directory"
+    (pin,) = await node.get("operations", type="blockchain_pin_batch")
+    assert (await node.get(f"operations/{pin['id']}?fetchstatus=true"))["detail"]["plugin"] == "file"

@@ -1,0 +1,93 @@
+"""Once more: uploads and pins that somebody asks for again, beside those that the sequencer makes by itself.
+
+Both are safe to repeat: an upload by its content, a pin by the name of its first request. Each is tried once and then
+succeeded or failed, since whoever asked can ask again; after a crash it is tried by the next leader.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NoReturn
+
+import msgspec
+
+from ffd.model.errors import FfdError, NotFound
+from ffd.model.ids import parse_uuid
+from ffd.outbound.sealing import SealedBatch, Sealer
+from ffd.outbound.sequencer import batch_pin
+from ffd.ports.ledger import Ledger
+from ffd.ports.sharedstorage import SharedStorage
+from ffd.store import Store, Transaction, batches, operations
+from ffd.store.bells import wait_rung
+from ffd.store.leadership import Leadership
+from ffd.store.operations import FAILED, PIN_BATCH, SUCCEEDED, UPLOAD_BATCH, OperationRow
+from ffd.world import World
+
+RETRIED = (UPLOAD_BATCH, PIN_BATCH)
+PAGE = 50
+POLL_S = 5.0  # the fallback for what another process was asked
+
+
+class Retries:
+    """Does once more what is asked for in one namespace, for as long as it leads."""
+
+    def __init__(
+        self,
+        world: World,
+        store: Store,
+        sealer: Sealer,
+        ledger: Ledger,
+        storage: SharedStorage,
+        leadership: Leadership,
+    ) -> None:
+        self._world = world
+        self._store = store
+        self._sealer = sealer
+        self._ledger = ledger
+        self._storage = storage
+        self._leadership = leadership
+
+    async def run(self) -> NoReturn:
+        """Do what is asked for, in the order it was, until cancelled."""
+        bell, number = self._store.bell(operations.RETRIES_BELL), self._sealer.namespace.number
+        while True:
+            ticket = bell.ticket()
+            rows = await self._store.read(lambda tx: operations.open_retries(tx, number, RETRIED, limit=PAGE))
+            for row in rows:
+                await self._store.write(partial(self._settle, row=row, outcome=await self._try(row)))
+            if not rows:
+                await wait_rung(ticket, at_most_s=POLL_S)
+
+    async def _try(self, row: OperationRow) -> str | FfdError:
+        try:
+            return await self._do(row)
+        except FfdError as error:
+            return error
+
+    async def _do(self, row: OperationRow) -> str:
+        """Do what a row says; its output. Raises Away, Full, Invalid of the outside, NotFound."""
+        batch = await self._batch(row)
+        if row.type == UPLOAD_BATCH:
+            return _output(payloadRef=await self._storage.put(batch.payload))
+        pin = batch_pin(self._sealer.namespace, batch, batch.row.payload_ref or "")
+        return _output(transactionHash=await self._ledger.submit(pin, request=batch.pin.hex(), key=batch.row.key))
+
+    async def _batch(self, row: OperationRow) -> SealedBatch:
+        wanted = msgspec.json.decode(row.input or "{}")
+        id, number = parse_uuid(str(wanted.get("batch", wanted.get("id", "")))), self._sealer.namespace.number
+        found = self._store.peek(lambda tx: batches.find(tx, number, id))
+        if found is None or not found.sealed or found.sent is None:
+            raise NotFound("FFD2503", f"batch {id.hex()} was not sealed and sent here: nothing can be done once more")
+        return await self._store.read(lambda tx: self._sealer.load(tx, found))
+
+    def _settle(self, tx: Transaction, row: OperationRow, outcome: str | FfdError) -> None:
+        self._leadership.check(tx)
+        now = self._world.now()
+        if isinstance(outcome, FfdError):
+            operations.settle(tx, row.id, FAILED, now, error=str(outcome))
+        else:
+            operations.settle(tx, row.id, SUCCEEDED, now, output=outcome)
+
+
+def _output(**values: str) -> str:
+    return msgspec.json.encode(values).decode()
