@@ -30,6 +30,8 @@ _LONE_ESCAPE = re.compile(  # pairs and other escapes match as well, so that wha
 _ESCAPED_HTML = re.compile(r"(?<!\\)(?:\\\\)*\\[<>&\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FOLDED = re.compile(r'"<#([0-9]+)>"|<([0-9a-fA-F]{4})>')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_NO_MARK = re.compile(r"[^][{},]+")
 _TOKEN = re.compile(
     r"[ \t\n\r]*(?:(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<colon>:)"
     r'|(?P<string>"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
@@ -67,6 +69,27 @@ def _compact(text: str) -> str:
 def json_string(text: str) -> str:
     """`text` as Go's `encoding/json` writes a string, quotes included; a lone surrogate becomes U+FFFD."""
     return _escape_html(encode_basestring(text if text.isascii() else clean_text(text)))
+
+
+def levels_of(text: str) -> list[int]:
+    """How many values stand at each depth of a canonical JSON text, the outermost first; its length is the depth."""
+    counts, depth = [1], 0
+    for mark in _NO_MARK.sub("", _STRING.sub("", text)):
+        if mark == ",":
+            counts[depth] += 1
+        elif mark in "[{":
+            depth += 1
+            if depth == len(counts):
+                counts.append(0)
+            counts[depth] += 1
+        else:
+            depth -= 1
+    return counts
+
+
+def without_lone_surrogates(text: str) -> str:
+    """A JSON text with an escaped U+FFFD for each escape of half a surrogate pair, as Go reads it."""
+    return _LONE_ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
 
 
 def clean_text(text: str) -> str:
