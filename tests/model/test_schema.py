@@ -92,10 +92,11 @@ def nested(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
 
 
+BY_NAME_AND_PATTERN = {"properties": {"a": {"$ref": "#"}}, "patternProperties": {"a": {"$ref": "#"}}}
 # A schema that multiplies the work, and a value that makes the most of it
 COSTLY = {
     "each level three times": ({"properties": {"a": {"anyOf": [{"$ref": "#"}] * 3}}}, nested(100)),
-    "named and by pattern": ({"properties": {"a": {"$ref": "#"}}, "patternProperties": {"a": {"$ref": "#"}}}, nested(100)),
+    "named and by pattern": (BY_NAME_AND_PATTERN, nested(100)),
     "looked at twice": ({"properties": {"a": {"allOf": [{"$ref": "#"}], "unevaluatedProperties": False}}}, nested(100)),
     "a long list for every value": ({"items": {"enum": list(range(9_000))}}, json.dumps([1] * 20_000)),
 }  # fmt: skip
