@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -90,11 +90,19 @@ def _decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise Invalid("FF10176", f"Invalid data: {error}") from None
 
 
+def first_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of each name in a URL, in small letters, the value that stands first: it is the one that counts."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values.setdefault(name.lower(), value)
+    return values
+
+
 def start_of_query(query: Mapping[str, str]) -> Start:
     """The start that a URL stands for (FireFly reference 9.1). `firstEvent` cannot be given there."""
     options: dict[str, object] = {"batch": flag(query, "batch")}
-    if query.get("readahead", "").isdecimal():
-        options["readAhead"] = min(int(query["readahead"][:6]), READ_AHEAD_MAX)
+    if (read_ahead := _read_ahead(query.get("readahead", ""))) is not None:
+        options["readAhead"] = read_ahead
     if query.get("batchtimeout"):
         options["batchTimeout"] = query["batchtimeout"]
     return Start(
@@ -105,6 +113,14 @@ def start_of_query(query: Mapping[str, str]) -> Start:
         msgspec.Raw(msgspec.json.encode(_filter_of_query(query))),
         msgspec.Raw(msgspec.json.encode(options)),
     )
+
+
+def _read_ahead(text: str) -> int | None:
+    """The number in the URL; FireFly passes over one that cannot be read as 16 bits, and so it is here."""
+    if not (text.isascii() and text.isdecimal() and len(text.lstrip("0")) <= 5):
+        return None
+    number = int(text)
+    return number if number <= READ_AHEAD_MAX else None
 
 
 def _filter_of_query(query: Mapping[str, str]) -> dict[str, object]:

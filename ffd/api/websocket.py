@@ -14,19 +14,17 @@ from typing import NoReturn
 
 import trio
 
+from ffd.api.acks import Started, acknowledge, refuse
 from ffd.api.desk import Desk
 from ffd.api.filters import parse_pairs
 from ffd.api.frames import (
     SCOPED_PATH,
-    Ack,
     Start,
-    SubscriptionRef,
     accepted_frame,
-    delivery_frames,
+    first_values,
     flag,
     id_of_send,
     kind_of,
-    no_match,
     parse_ack,
     parse_start,
     protocol_error_frame,
@@ -34,7 +32,6 @@ from ffd.api.frames import (
     start_of_query,
 )
 from ffd.api.sockets import Socket
-from ffd.delivery.dispatcher import Dispatcher
 from ffd.delivery.matching import compile_filter
 from ffd.delivery.subscriptions import EVERY_NAMESPACE
 from ffd.model.errors import FfdError, Invalid, NotFound
@@ -43,7 +40,6 @@ from ffd.model.namespace import Namespace
 from ffd.model.subscription import Subscription, SubscriptionFilter, SubscriptionOptions, parse_filter, parse_options
 from ffd.outbound.accept import Accepting
 from ffd.outbound.draft import parse_send
-from ffd.ports.transport import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -101,41 +97,6 @@ class Room:
         self._waiting.unpark_all()
 
 
-class _Subscribed:
-    """One subscription that the connection started, and its end towards the app."""
-
-    def __init__(self, session: Session, namespace: str, name: str) -> None:
-        self.namespace = namespace
-        self.name = name
-        self.dispatcher: Dispatcher | None = None
-        self._session = session
-
-    def placed(self, dispatcher: Dispatcher | None) -> None:
-        self.dispatcher = dispatcher
-
-    async def deliver(self, delivery: Delivery) -> None:
-        """Send the events; with autoack they count as done as soon as they are on their way."""
-        dispatcher = self.dispatcher
-        if dispatcher is None:
-            return
-        await self._session.say(delivery_frames(dispatcher.subscription, delivery))
-        if self._session.autoack:
-            self._ack_all(dispatcher)
-
-    def _ack_all(self, dispatcher: Dispatcher) -> None:
-        while (oldest := dispatcher.oldest()) is not None:
-            dispatcher.ack(oldest)
-
-    def is_meant(self, ref: SubscriptionRef) -> bool:
-        """Does an ack name this subscription, by its id or by namespace and name?"""
-        if self.dispatcher is None:
-            return False
-        subscription = self.dispatcher.subscription
-        return ref.id == subscription.id or (
-            ref.namespace == subscription.namespace and ref.name is not None and ref.name == subscription.name
-        )
-
-
 class Session:
     """One connection, from its first frame to its last."""
 
@@ -144,9 +105,8 @@ class Session:
         self.autoack = False
         self._desk = desk
         self._limits = limits
-        self._autoack_fixed = False
         self._scope = scoped_namespace(socket.path)
-        self._subscribed: list[_Subscribed] = []
+        self._started: list[Started] = []
         self._outgoing, self._to_write = trio.open_memory_channel[Sequence[str]](WRITES_WAITING_MAX)
         self._unanswered: deque[_Sending] = deque()
         self._room = Room(limits)
@@ -154,17 +114,24 @@ class Session:
 
     async def run(self) -> None:
         """Serve the connection until either side closes it."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            nursery.start_soon(self._reply)
-            await self._start_by_url(nursery)
-            try:
-                while True:
-                    for frame in await self.socket.receive_many():
-                        await self._handle(frame, nursery)
-            except FfdError as refused:
-                await self._protocol_error(refused)
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._reply)
+                await self._start_by_url(nursery)
+                await self._listen(nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._desk.subscriptions.places.give_back(len(self._started))
+
+    async def _listen(self, nursery: trio.Nursery) -> None:
+        """Do what the app says, until it says what ends the connection."""
+        try:
+            while True:
+                for frame in await self.socket.receive_many():
+                    await self._handle(frame, nursery)
+        except FfdError as refused:
+            await self._protocol_error(refused)
 
     async def say(self, frames: Sequence[str]) -> None:
         """Queue frames for the one task that writes: who says something may be cancelled, a half-written frame may not.
@@ -186,9 +153,9 @@ class Session:
             self._unanswered.append(self._send(raw))
             self._sent.set()
         elif kind == "ack":
-            self._ack(parse_ack(raw))
+            acknowledge(self._started, parse_ack(raw), autoack=self.autoack)
         elif kind == "nack":
-            self._nack(parse_ack(raw))
+            refuse(self._started, parse_ack(raw))
         elif kind == "start":
             self._start(parse_start(raw), nursery)
         else:
@@ -232,46 +199,44 @@ class Session:
 
     async def _start_by_url(self, nursery: trio.Nursery) -> None:
         """The subscription that the URL asks for, if it asks for one; its errors are told and do not end anything."""
-        query = {name.lower(): value for name, value in parse_pairs(self.socket.query)}
-        if not (flag(query, "ephemeral") or "name" in query):
-            return
         try:
-            self._start(start_of_query(query), nursery)
+            query = first_values(parse_pairs(self.socket.query))
+            if flag(query, "ephemeral") or "name" in query:
+                self._start(start_of_query(query), nursery)
         except FfdError as refused:
             await self.say([protocol_error_frame(str(refused))])
 
     def _start(self, start: Start, nursery: trio.Nursery) -> None:
-        self._set_autoack(start.autoack)
         if not (start.namespace or self._scope) or not (start.name or start.ephemeral):
             raise Invalid(
                 "FF10178", "A start action must set namespace and either a name or ephemeral=true: it sets less"
             )
+        if start.autoack is not None and start.autoack != self.autoack and self._started:
+            raise Invalid("FF10179", "Automatic acknowledgement must be set on the first start, and not changed")
         if start.ephemeral:
-            subscription = self._ephemeral(start)
-            subscribed = self._subscribe(subscription.namespace, subscription.name)
-            nursery.start_soon(self._desk.subscriptions.serve_ephemeral, subscription, subscribed, subscribed.placed)
+            self._start_ephemeral(self._ephemeral(start), nursery)
         else:
-            namespace = self._namespace(start.namespace)
-            subscribed = self._subscribe(namespace.name, start.name or "")
-            nursery.start_soon(
-                self._desk.subscriptions.serve_durable, namespace, subscribed.name, subscribed, subscribed.placed
-            )
+            self._start_durable(self._namespace(start.namespace), start.name or "", nursery)
+        if start.autoack is not None:
+            self.autoack = start.autoack
 
-    def _set_autoack(self, autoack: bool | None) -> None:
-        if autoack is not None and autoack != self.autoack:
-            if self._autoack_fixed:
-                raise Invalid("FF10179", "Automatic acknowledgement must be set on the first start, and not changed")
-            self.autoack = autoack
-        self._autoack_fixed = True
+    def _start_ephemeral(self, subscription: Subscription, nursery: trio.Nursery) -> None:
+        started = self._take_place(subscription.namespace, subscription.name)
+        nursery.start_soon(self._desk.subscriptions.serve_ephemeral, subscription, started, started.placed)
 
-    def _subscribe(self, namespace: str, name: str) -> _Subscribed:
-        if any(each.namespace == namespace and each.name == name for each in self._subscribed):
-            raise Invalid("FFD2401", f"subscription '{name}' was started on this connection before: once is enough")
-        if len(self._subscribed) >= self._limits.subscriptions_max:
+    def _start_durable(self, namespace: Namespace, name: str, nursery: trio.Nursery) -> None:
+        """Serve a durable subscription; what was started before, by the URL for one, goes on as it is."""
+        if any((each.namespace, each.name) == (namespace.name, name) for each in self._started):
+            return
+        started = self._take_place(namespace.name, name)
+        nursery.start_soon(self._desk.subscriptions.serve_durable, namespace, name, started, started.placed)
+
+    def _take_place(self, namespace: str, name: str) -> Started:
+        if len(self._started) >= self._limits.subscriptions_max:
             raise Invalid("FFD2402", f"a connection can start {self._limits.subscriptions_max} subscriptions, not more")
-        subscribed = _Subscribed(self, namespace, name)
-        self._subscribed.append(subscribed)
-        return subscribed
+        self._desk.subscriptions.places.take()
+        self._started.append(Started(self, namespace, name))
+        return self._started[-1]
 
     def _ephemeral(self, start: Start) -> Subscription:
         id = format_uuid(self._desk.world.new_id())
@@ -298,50 +263,6 @@ class Session:
         if found is None:
             raise NotFound("FF10187", f"Namespace does not exist: '{chosen[:64]}'")
         return found
-
-    # Acknowledging -----------------------------------------------------------------------------------------------
-
-    def _ack(self, ack: Ack) -> None:
-        batch = self._batch_in_flight(ack.id)
-        if batch is not None and ack.id:
-            batch.ack(ack.id)
-            return
-        if self.autoack:
-            raise Invalid("FF10180", "Automatic acknowledgement is on: this connection must send no acks")
-        dispatcher, id = self._meant(ack)
-        if not dispatcher.ack(id) and not dispatcher.revoked(id):
-            raise no_match(id)
-
-    def _nack(self, nack: Ack) -> None:
-        dispatcher, id = self._meant(nack)
-        if not dispatcher.nack(id) and not dispatcher.revoked(id):
-            raise no_match(id)
-
-    def _meant(self, ack: Ack) -> tuple[Dispatcher, str]:
-        """Which delivery an ack or nack speaks of (FireFly reference 9.2). Raises Invalid FF10175."""
-        live = [each.dispatcher for each in self._subscribed if each.dispatcher is not None]
-        if ack.id is None:
-            for dispatcher in live:
-                oldest = dispatcher.oldest()
-                if oldest is not None:
-                    return dispatcher, oldest
-            raise no_match("(oldest)")
-        if ack.subscription is not None:
-            named = [each.dispatcher for each in self._subscribed if each.is_meant(ack.subscription)]
-            live = [dispatcher for dispatcher in named if dispatcher is not None]
-        elif len(self._subscribed) != 1:
-            batch = self._batch_in_flight(ack.id)
-            live = [] if batch is None else [batch]
-        if not live:
-            raise no_match(ack.id)
-        return live[0], ack.id
-
-    def _batch_in_flight(self, id: str | None) -> Dispatcher | None:
-        """The dispatcher that has a batch of this id in flight: such ids are unique, and need no subscription named."""
-        for each in self._subscribed:
-            if id and each.dispatcher is not None and each.dispatcher.has_batch(id):
-                return each.dispatcher
-        return None
 
     async def _protocol_error(self, error: FfdError) -> None:
         text = str(error) if error.code == "FF10176" else f"FF10176: Invalid data: {error}"

@@ -126,6 +126,9 @@ class LimitsConfig:
     request_bytes_max: int = key.size("8Mb", "largest request body or WebSocket frame", least=1024, most=256 << 20)
     connections_max: int = key.count(2_048, "most open connections", unit="connections", most=100_000)
     subscriptions_max: int = key.count(500, "most durable subscriptions of a namespace", unit="subscriptions")
+    starts_max: int = key.count(
+        4_096, "most subscriptions started on all WebSockets, served or standing by", unit="subscriptions", most=100_000
+    )
     unsent_messages_max: int = key.count(1_000_000, "most accepted messages that wait for the ledger", unit="messages")
     frames_in_flight_max: int = key.count(64, "most unanswered frames of one WebSocket", unit="frames", most=10_000)
     disk_reserve_bytes: int = key.size("64Mb", "disk space below which nothing new is accepted")

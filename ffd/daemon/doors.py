@@ -145,6 +145,7 @@ def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk
         page_events=config.delivery.page_events,
         read_ahead_max=config.delivery.readahead_max,
         subscriptions_max=config.limits.subscriptions_max,
+        starts_max=config.limits.starts_max,
     )  # fmt: skip
     return Desk(
         world=world,

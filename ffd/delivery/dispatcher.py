@@ -2,13 +2,13 @@
 
 Events leave in order; the offset moves only past what was acknowledged or filtered away, and is on disk before the
 window opens again. So at most 1 + readAhead events come a second time after a crash, and each is recognisable by its
-id.
+id. In batch mode one batch of up to readAhead events is in flight (FireFly reference 8.3, 8.5).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -47,7 +47,7 @@ REDELIVERY = Backoff(first_s=0.1, max_s=30.0)
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What a subscription's options mean for its dispatcher."""
+    """What a subscription's options mean for its dispatcher; `size` is how many events may be in flight."""
 
     size: int
     batch: bool
@@ -61,7 +61,8 @@ class Flight:
         if read_ahead is None:
             read_ahead = BATCH_SIZE_DEFAULT if batch else 0
         wait_s = parse_duration(options.batch_timeout) if options.batch_timeout and batch else 0.0
-        return cls(1 + min(read_ahead, read_ahead_max), batch, wait_s)
+        ahead = min(read_ahead, read_ahead_max)
+        return cls(max(1, ahead) if batch else 1 + ahead, batch, wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,10 @@ class DispatcherStatistics:
 
 
 class Dispatcher:
-    """Delivers one subscription to one consumer; `leadership` is None for an ephemeral subscription."""
+    """Delivers one subscription to one consumer; `leadership` is None for an ephemeral subscription.
+
+    `turns` numbers the deliveries of all dispatchers in the order in which they leave.
+    """
 
     def __init__(
         self,
@@ -89,9 +93,11 @@ class Dispatcher:
         offset: int,
         leadership: Leadership | None,
         namespace: str | None,
+        turns: Iterator[int],
         read_ahead_max: int = READ_AHEAD_MAX,
     ) -> None:
         self.subscription = subscription
+        self._turns = turns
         self._world = world
         self._store = store
         self._recent = recent
@@ -146,11 +152,12 @@ class Dispatcher:
         self._wake()
         return True
 
-    def oldest(self) -> str | None:
-        """The id of the oldest batch or event in flight that waits for its ack."""
-        if self._flight.batch:
-            return next(iter(self._batches), None)
-        return self._window.oldest()
+    def oldest(self) -> tuple[int, str] | None:
+        """The oldest batch or event in flight that waits for its ack: its turn and its id."""
+        oldest = self._window.oldest()
+        if oldest is None or not self._flight.batch:
+            return oldest
+        return oldest[0], next(iter(self._batches))
 
     def has_batch(self, id: str) -> bool:
         """Is `id` a batch in flight?"""
@@ -169,7 +176,7 @@ class Dispatcher:
         if self._delay_s:
             delay_s, self._delay_s = self._delay_s, 0.0
             await trio.sleep(delay_s)
-        elif self._window.room <= 0:
+        elif self._window.room <= 0 or self._batches:
             await self._changed.wait()
             self._changed = trio.Event()
         else:
@@ -201,7 +208,7 @@ class Dispatcher:
                 chosen.append(event)
                 room_bytes -= len(event.text)
             read = event.sequence
-        self._window.send([(event.sequence, event.id) for event in chosen], read)
+        self._window.send([(event.sequence, event.id) for event in chosen], read, next(self._turns))
         if chosen:
             await self._send(chosen)
         self._wake_recorder_if_far()
@@ -227,7 +234,7 @@ class Dispatcher:
             self._window.settle(self._window.offset)
             self._changed.set()
         self._advanced.set()
-        if self._delay_s:
+        if self._delay_s or self._flight.batch:
             self._changed.set()
 
     def _wake_recorder_if_far(self) -> None:

@@ -7,6 +7,7 @@ dispatcher ended, and begun anew from where it stands.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from msgspec import structs
 
 from ffd.delivery.dispatcher import READ_AHEAD_MAX, Dispatcher, DispatcherStatistics
 from ffd.delivery.matching import compile_filter
+from ffd.delivery.places import Places
 from ffd.delivery.recent import PAGE_EVENTS, RecentEvents
 from ffd.model.errors import Conflict, Full, NotFound, first_of
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import Namespace
 from ffd.model.subscription import (
+    WEBSOCKETS,
     Subscription,
     SubscriptionRequest,
     filter_json,
@@ -39,6 +42,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 NO_ROOM_S = 5.0
+STARTS_MAX = 4_096
 EVERY_NAMESPACE = "*"
 
 Placed = Callable[[Dispatcher | None], None]
@@ -66,6 +70,7 @@ class Subscriptions:
         process: str,
         recent_bytes_max: int,
         subscriptions_max: int,
+        starts_max: int = STARTS_MAX,
         page_events: int = PAGE_EVENTS,
         read_ahead_max: int = READ_AHEAD_MAX,
     ) -> None:
@@ -78,6 +83,8 @@ class Subscriptions:
         self.recent = RecentEvents(store, bytes_max=recent_bytes_max, with_data=False, page_events=page_events)
         self._full = RecentEvents(store, bytes_max=recent_bytes_max, with_data=True, page_events=page_events)
         self._served: dict[Dispatcher, int] = {}
+        self._turns = itertools.count()
+        self.places = Places(starts_max)
 
     async def create(self, namespace: Namespace, request: SubscriptionRequest) -> Subscription:
         """Store a durable subscription, its first event resolved to a number. Raises Conflict FF10193, Full."""
@@ -143,16 +150,17 @@ class Subscriptions:
     async def serve_durable(self, namespace: Namespace, name: str, consumer: Consumer, placed: Placed) -> None:
         """Deliver the subscription `name` to `consumer` whenever it exists and no other connection has it.
 
-        Runs until cancelled.
+        One that is for webhooks is none for a connection. Runs until cancelled.
         """
         bell = self._store.bell("subscriptions")
-        while True:
-            ticket = bell.ticket()
-            row = self._store.peek(lambda tx: subscriptions.find_by_name(tx, namespace.number, name))
-            if row is None:
-                await wait_rung(ticket, at_most_s=POLL_S)
-            elif not await self._serve_until_changed(row, consumer, placed, ticket):
-                await trio.sleep(NO_ROOM_S)
+        async with self.places.in_turn((namespace.number, name)):
+            while True:
+                ticket = bell.ticket()
+                row = self._store.peek(lambda tx: subscriptions.find_by_name(tx, namespace.number, name))
+                if row is None or row.transport != WEBSOCKETS:
+                    await wait_rung(ticket, at_most_s=POLL_S)
+                elif not await self._serve_until_changed(row, consumer, placed, ticket):
+                    await trio.sleep(NO_ROOM_S)
 
     async def serve_ephemeral(self, subscription: Subscription, consumer: Consumer, placed: Placed) -> None:
         """Deliver a subscription that nobody remembers. Runs until cancelled; Raises Invalid for its filter."""
@@ -200,7 +208,8 @@ class Subscriptions:
         dispatcher = Dispatcher(
             self._world, self._store, self._full if subscription.options.with_data else self.recent, subscription,
             consumer, offset=start, leadership=leadership,
-            namespace=None if everywhere else subscription.namespace, read_ahead_max=self._read_ahead_max,
+            namespace=None if everywhere else subscription.namespace, turns=self._turns,
+            read_ahead_max=self._read_ahead_max,
         )  # fmt: skip
         self._served[dispatcher] = 0 if leadership is None else leadership.epoch
         placed(dispatcher)

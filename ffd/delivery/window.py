@@ -13,6 +13,7 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class _Sent:
     sequence: int
+    turn: int
     acknowledged: bool = False
 
 
@@ -40,10 +41,13 @@ class Window:
         """How many events were sent and are not done on disk."""
         return len(self._sent)
 
-    def send(self, events: Sequence[tuple[int, str]], read: int) -> None:
-        """These events (sequence, id) leave; everything up to `read` was looked at."""
+    def send(self, events: Sequence[tuple[int, str]], read: int, turn: int = 0) -> None:
+        """These events (sequence, id) leave; everything up to `read` was looked at.
+
+        `turn` says when they leave among the events of other windows.
+        """
         for sequence, id in events:
-            self._sent[id] = _Sent(sequence)
+            self._sent[id] = _Sent(sequence, turn)
             self._revoked.discard(id)
         self.read = read
         self._move()
@@ -68,9 +72,9 @@ class Window:
         self._move()
         return refused.sequence
 
-    def oldest(self) -> str | None:
-        """The id of the oldest event that waits for its ack."""
-        return next((id for id, sent in self._sent.items() if not sent.acknowledged), None)
+    def oldest(self) -> tuple[int, str] | None:
+        """The turn and the id of the oldest event that waits for its ack."""
+        return next(((sent.turn, id) for id, sent in self._sent.items() if not sent.acknowledged), None)
 
     def revoked(self, id: str) -> bool:
         """Was this event taken back by a nack, and not sent again yet? An ack of it comes late and means nothing."""

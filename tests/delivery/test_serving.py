@@ -184,7 +184,7 @@ async def test_what_was_acknowledged_just_before_the_end_is_recorded(world: Cast
 
 
 async def test_a_batch_takes_what_fits_and_is_answered_whole(world: Cast, autojump_clock: object) -> None:
-    alice = await make_alice(world, *range(7), batch=True, readAhead=2)
+    alice = await make_alice(world, *range(7), batch=True, readAhead=3)
     listener = Listener(alice.desk.subscriptions, alice)
     async with trio.open_nursery() as nursery:
         await nursery.start(listener.run)
