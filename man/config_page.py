@@ -84,7 +84,8 @@ At a SIGHUP the file and the environment are read again.
 .Va log.level ,
 .Va timeouts.stop_s ,
 .Va limits.message_bytes_max ,
-.Va limits.unsent_messages_max
+.Va limits.unsent_messages_max ,
+.Va limits.blob_bytes_max
 and
 .Va limits.disk_reserve_bytes
 are taken over; everything else is at the next start.

@@ -26,6 +26,7 @@ from trio.testing import MockClock
 from ffd.api.desk import Desk
 from ffd.daemon.config import Config, LedgerConfig, StorageConfig, default_config
 from ffd.daemon.doors import make_desk
+from ffd.daemon.node import sweep_blobs
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
@@ -300,6 +301,7 @@ class Node:
             await self._meet(parts)
             async with trio.open_nursery() as below:
                 below.start_soon(desk.confirmations.run)
+                below.start_soon(sweep_blobs, parts)
                 for name, work in roles_of(parts).items():
                     below.start_soon(roles.keep, name, work)
                 async with trio.open_nursery() as doors:

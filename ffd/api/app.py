@@ -32,12 +32,14 @@ from ffd.api import (
     status,
     subscriptions,
     transactions,
+    uploads,
 )
 from ffd.api.call import Answer, Call, Handler
 from ffd.api.desk import Desk
 from ffd.api.hypercorn_door import ASGIApp
 from ffd.api.refusals import HANDLERS, timed_out
-from ffd.api.route import API, Route
+from ffd.api.route import API, BYTES, Route
+from ffd.api.streamed import StreamedResponse
 
 NAMED: Mapping[str, str] = {"id": "id or name"}
 
@@ -56,9 +58,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "messages/{id}/data", messages.get_message_data, answer="[Data]"),
     Route("GET", "messages/{id}/events", messages.get_message_events, "events", answer="[Event]"),
     Route("GET", "messages/{id}/transaction", messages.get_message_transaction, answer="Transaction"),
+    Route(
+        "POST", "data", uploads.post_data, body="DataRefOrValue", form="DataForm", answer="Data", statuses=(201,)
+    ),
     Route("GET", "data", data.list_data, "data", answer="[Data]"),
     Route("GET", "data/{id}", data.get_data, answer="Data"),
     Route("GET", "data/{id}/value", data.get_data_value, answer="Value"),
+    Route("GET", "data/{id}/blob", data.get_data_blob, answer="Bytes", media=BYTES),
+    Route("GET", "datasubpaths/{parent:path}", data.get_subpaths, answer="[Text]"),
     Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]"),
     Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),
     Route(
@@ -162,12 +169,15 @@ def _endpoint(desk: Desk, handlers: Mapping[str, Handler]) -> Callable[[Request]
 
 async def _in_time(call: Call, handler: Handler) -> Answer:
     """The handler's answer. Raises its refusal; or 408 when the deadline passes, whatever has been done by then."""
-    with trio.move_on_after(call.timeout_s):
+    call.deadline.deadline = trio.current_time() + call.timeout_s
+    with call.deadline:
         return await handler(call)
     raise call.late or timed_out(call.request_id, call.timeout_s)
 
 
 def _response(answer: Answer) -> Response:
+    if answer.stream is not None:
+        return StreamedResponse(answer.stream, answer.status, answer.headers)
     if answer.text is None:
         return Response(status_code=answer.status)
     return Response(f"{answer.text}\n".encode(), answer.status, media_type="application/json")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from math import inf
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
-from starlette.requests import Request
+import trio
+from starlette.requests import ClientDisconnect, Request
 
 from ffd.api import filters, refusals
 from ffd.api.desk import Desk
@@ -29,12 +31,26 @@ LIST_BYTES_MAX = 64 * 1024 * 1024
 """A list whose values are larger than this together is refused: it must fit into the memory of both ends."""
 
 
+class Stream(Protocol):
+    """What an answer gives out piece by piece: `size` bytes in all. Whoever sends the answer closes it."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def read(self) -> bytes:
+        """The next piece; nothing at the end."""
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and JSON text; `None` is an answer without a body."""
+    """Status and JSON text, or a stream of bytes instead; with neither it has no body."""
 
     status: int
     text: str | None
+    stream: Stream | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Call:
@@ -45,6 +61,8 @@ class Call:
         self.path: Mapping[str, str] = request.path_params
         self.late: FfdError | None = None
         """What to answer when the deadline passes from now on; None for the common word."""
+        self.deadline = trio.CancelScope()
+        """Within it the answer is made."""
         self._request = request
 
     @cached_property
@@ -84,6 +102,26 @@ class Call:
     def id(self, name: str) -> bytes:
         """An id in the path. Raises Invalid FF00138."""
         return parse_uuid(self.path[name])
+
+    @property
+    def content_type(self) -> str:
+        """What the body says that it is."""
+        return self._request.headers.get("content-type", "")
+
+    async def pieces(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give the body to `take` piece by piece, each when the one before was taken.
+
+        How long that may take is the door's affair, which looks at the rate: the deadline counts from the end on.
+        """
+        self.deadline.deadline = inf
+        message: MutableMapping[str, Any] = {"more_body": True}
+        while message.get("more_body", False):
+            message = await self._request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            if message["body"]:
+                await take(message["body"])
+        self.deadline.deadline = trio.current_time() + self.timeout_s
 
     async def body(self) -> bytes:
         """The whole body. Raises Invalid FF00162 (415), Full (413) without taking more of it.

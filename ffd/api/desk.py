@@ -12,6 +12,7 @@ from ffd.model.namespace import Namespace
 from ffd.outbound.accept import Acceptor
 from ffd.outbound.flushes import FlushStatistics
 from ffd.store import Store
+from ffd.store.blobfiles import BlobFiles
 from ffd.world import World
 
 DEFAULT_NAMESPACE = "default"
@@ -93,6 +94,7 @@ class Desk:
 
     world: World
     store: Store
+    blobs: BlobFiles
     namespaces: Mapping[str, Namespace]
     acceptors: Mapping[str, Acceptor]
     subscriptions: Subscriptions

@@ -22,11 +22,13 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Bodies:
-    """The bytes of request bodies in flight on all connections together."""
+    """The bytes of request bodies in flight on all connections together, and the uploads, which are not held."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, uploads_max: int) -> None:
         self._most = most
         self._held = 0
+        self._uploads_max = uploads_max
+        self._uploads = 0
 
     def hold(self, size: int) -> None:
         """Count `size` more bytes; raises FFD2013, and counts none, when there are too many."""
@@ -36,6 +38,15 @@ class Bodies:
 
     def release(self, size: int) -> None:
         self._held -= size
+
+    def begin_upload(self) -> None:
+        """Count one more; raises FFD2015, and counts none, when there are too many."""
+        if self._uploads >= self._uploads_max:
+            raise Away(refusals.UPLOADS, f"{self._uploads} uploads are under way at once: send it again later")
+        self._uploads += 1
+
+    def end_upload(self) -> None:
+        self._uploads -= 1
 
 
 class Gate(trio.abc.HalfCloseableStream):
@@ -55,6 +66,8 @@ class Gate(trio.abc.HalfCloseableStream):
         self._pending = b""
         self._body: Body | None = None
         self._held = 0
+        self._upload = False
+        self._length: int | None = 0
         self._waited_s = 0.0
         self._ended = False  # the client will send no more
         self._closed = False  # Hypercorn shall hear and say no more
@@ -85,6 +98,9 @@ class Gate(trio.abc.HalfCloseableStream):
         """The request that was begun has its answer."""
         self._bodies.release(self._held)
         self._held = 0
+        if self._upload:
+            self._bodies.end_upload()
+            self._upload = False
         self._answering = False
         self._answered.set()
         self._interrupt()
@@ -93,12 +109,22 @@ class Gate(trio.abc.HalfCloseableStream):
         """What the client sent beyond the last head."""
         return bytes(self._buffer)
 
+    @property
+    def holds_much_back(self) -> bool:
+        """Is most of a large upload still to come? Whoever does not want it must not wait for its end."""
+        small = self._length is not None and self._length <= self._limits.body_bytes_max
+        return self._upload and not small and self._body is not None and not self._body.done
+
     async def refuse(self, error: FfdError) -> None:
         """Answer with a refusal, unless another answer has begun, and close the gate."""
+        await self.cut_off(self._answer(error))
+
+    async def cut_off(self, answer: bytes) -> None:
+        """Give the last answer, unless another one has begun, and close the gate."""
         async with self._writing:
             begun, self._closed, self._refused = self._answering, True, True
             if not begun:
-                await send_quietly(self._stream, self._answer(error), self._limits)
+                await send_quietly(self._stream, answer, self._limits)
         self._interrupt()
 
     def stop(self) -> None:
@@ -173,6 +199,10 @@ class Gate(trio.abc.HalfCloseableStream):
         self._answering = False
         self._waited_s = 0.0
         self._body = heads.body_of(head)
+        self._length = head.length
+        if heads.is_upload(head):
+            self._bodies.begin_upload()
+            self._upload = True
         self._check_size(head.length or 0)
         self._hold(head.length or 0)
         self._first = heads.forwarded(head, raw)
@@ -217,11 +247,13 @@ class Gate(trio.abc.HalfCloseableStream):
             await self._receive_in_time(body)
 
     def _check_size(self, size: int) -> None:
-        if size > self._limits.body_bytes_max:
-            most = self._limits.body_bytes_max
+        most = self._limits.upload_bytes_max if self._upload else self._limits.body_bytes_max
+        if size > most:
             raise Full(refusals.BODY_TOO_LARGE, f"The body is larger than {most} bytes: send less in one request")
 
     def _hold(self, size: int) -> None:
+        if self._upload:
+            return
         self._bodies.hold(size)
         self._held += size
 

@@ -21,6 +21,7 @@ _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) 
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _BAD_PATH = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])|%(?![0-9A-Fa-f]{2})")
 _WEBSOCKET_PATH = re.compile(r"/ws|/api/v1/namespaces/[^/]+/ws")
+_UPLOAD_PATH = re.compile(r"/api/v1/(?:namespaces/[^/]+/)?data")
 _WEBSOCKET_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
@@ -66,6 +67,12 @@ class Head:
 def is_websocket_path(path: str) -> bool:
     """Is it `/ws`, or the same of one namespace?"""
     return _WEBSOCKET_PATH.fullmatch(path) is not None
+
+
+def is_upload(head: Head) -> bool:
+    """Is its body one that is taken in piece by piece?"""
+    kinds = [value.partition(";")[0].strip().lower() for value in head.values("content-type")]
+    return head.method == "POST" and kinds == ["multipart/form-data"] and _UPLOAD_PATH.fullmatch(head.path) is not None
 
 
 def find_end(buffer: bytearray, searched: int, limits: DoorLimits) -> int | None:

@@ -8,6 +8,7 @@ waits for itself: its queue of ten pieces of a body is full, and the app that sh
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import trio
@@ -31,6 +32,7 @@ REQUEST_ID_CHARS_MAX = 128
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -45,7 +47,7 @@ class HttpDoor:
 
     async def serve(self, gate: Gate, peer: Peer) -> None:
         """Answer the requests of one connection until it ends, or asks for a WebSocket (`gate.upgrade`)."""
-        exchanges = _Exchanges(self._app, gate, peer, self._new_id)
+        exchanges = _Exchanges(self._app, gate, peer, self._new_id, self._config)
         await _Connection(exchanges, self._config, self._context, cast(Any, {}), cast(Any, gate)).run()
 
     async def stop(self) -> None:
@@ -85,8 +87,9 @@ class _Connection(TCPServer):
 class _Exchanges(ASGIWrapper):
     """What Hypercorn calls for each request of one connection."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, peer: Peer, new_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, peer: Peer, new_id: Callable[[], str], config: Config) -> None:
         super().__init__(cast(Any, app))
+        self._config = config
         self._gate = gate
         self._peer = peer
         self._new_id = new_id
@@ -95,7 +98,8 @@ class _Exchanges(ASGIWrapper):
         request_id = _given_id(scope) or self._new_id()
         scope["state"] = {"peer": self._peer, "request_id": request_id}
         try:
-            await _Exchange(cast(Any, self.app), receive, send).run(scope, request_id)
+            always = partial(self._config.response_headers, "h11")
+            await _Exchange(cast(Any, self.app), self._gate, receive, send, always).run(scope, request_id)
         finally:
             self._gate.end()
 
@@ -103,13 +107,16 @@ class _Exchanges(ASGIWrapper):
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, receive: Receive, send: Send, always: Callable[[], Headers]) -> None:
         self._app = app
+        self._always = always
+        self._gate = gate
         self._receive = receive
         self._send = send
         self._received = False  # the whole request
         self._left = False  # the client has gone
         self._started = False  # the answer
+        self._early: Message | None = None  # its head, when it comes in the middle of a large upload
         self._draining = trio.CancelScope()
 
     async def run(self, scope: MutableMapping[str, Any], request_id: str) -> None:
@@ -134,10 +141,22 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        if not self._started:
+        if self._early is not None:
+            await self._cut_off(self._early, message)
+        elif not self._started and not self._received and self._gate.holds_much_back:
+            self._started, self._early = True, message
+        else:
+            if not self._started:
+                await self._drain()
+            self._started = True
+            await self._send(message)
+
+    async def _cut_off(self, head: Message, message: Message) -> None:
+        """Answer at once and for the last time, past Hypercorn, and let it find that the client has gone."""
+        if not self._received:
+            headers = [*head["headers"], *self._always()]
+            await self._gate.cut_off(refusals.last_answer(head["status"], headers, message.get("body", b"")))
             await self._drain()
-        self._started = True
-        await self._send(message)
 
     async def _drain(self) -> None:
         """Take in the rest of the request, which the gate bounds; whoever else receives may take the last piece."""

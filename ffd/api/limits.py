@@ -22,6 +22,10 @@ class DoorLimits:
     body_bytes_max: int = MIB
     bodies_bytes_max: int = 64 * MIB
     """Bodies of all requests in flight together; beyond it 503."""
+    upload_bytes_max: int = 16 * KIB * MIB
+    """The body of an upload, which is taken in piece by piece and never held."""
+    uploads_max: int = 64
+    """Uploads at one time; the next one is told 503."""
     body_grace_s: float = 10
     body_rate_min: int = KIB
     """A body has `body_grace_s`, and a second more for each so many bytes; time in which ffd does not read is free."""

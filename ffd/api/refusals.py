@@ -5,7 +5,7 @@ each of ours that is not named here, is answered by what the caller can do about
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -36,6 +36,7 @@ UNKNOWN = "FFD2012"
 BODIES = "FFD2013"
 REFUSED = "FFD2014"
 """What the web framework refused for a reason of its own."""
+UPLOADS = "FFD2015"
 
 _CODES: Mapping[int, str] = {
     400: "FF10327 FF10328",  # limits, but the remedy is another message
@@ -47,14 +48,14 @@ _CODES: Mapping[int, str] = {
     408: "FF00166 FF10260",
     409: "FF10124 FF10193 FF10216 FF10407 FF10430 FF10431 FF10432 FF10447 FF10448 FF10449 FF10450 FF10451",
     412: "FF10441 FF10446",
-    413: BODY_TOO_LARGE,
+    413: f"{BODY_TOO_LARGE} FFD3101",
     414: TARGET_TOO_LONG,
     415: "FF00162",
     426: UPGRADE_NEEDED,
     431: HEAD_TOO_LARGE,
     500: f"FF10225 FF10269 FF10277 {UNKNOWN}",
     501: TRANSFER_CODING,
-    503: f"{CONNECTIONS} {BODIES} FFD3004",
+    503: f"{CONNECTIONS} {BODIES} {UPLOADS} FFD3004",
     505: HTTP_VERSION,
     507: "FFD3002 FFD3003 FFD4018 FFD4105",  # no room, or no writing, on the disk
 }
@@ -114,6 +115,12 @@ def raw_answer(error: FfdError, version: str) -> bytes:
         *(f"{name}: {value}" for name, value in extra_headers(error)),
     ]
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def last_answer(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
+    """An answer of the framework as the bytes of a last HTTP/1.1 answer."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode("ascii"), b"connection: close"]
+    return b"\r\n".join([*lines, *[name + b": " + value for name, value in headers], b"", body])
 
 
 def extra_headers(error: FfdError) -> list[tuple[str, str]]:

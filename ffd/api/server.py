@@ -66,7 +66,7 @@ class _Door:
         self._limits = limits
         self._version = version
         self._http = HttpDoor(app, limits, version, new_id)
-        self._bodies = Bodies(limits.bodies_bytes_max)
+        self._bodies = Bodies(limits.bodies_bytes_max, limits.uploads_max)
         self._open: dict[trio.abc.Stream, Gate] = {}
         self._turned_away = 0
         self._empty = trio.Event()

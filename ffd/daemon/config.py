@@ -30,7 +30,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
 NOTHING: Mapping[str, str] = {}
 RELOADED = (
     "log.level", "timeouts.stop_s",
-    "limits.message_bytes_max", "limits.unsent_messages_max", "limits.disk_reserve_bytes",
+    "limits.message_bytes_max", "limits.unsent_messages_max", "limits.disk_reserve_bytes", "limits.blob_bytes_max",
 )  # fmt: skip
 """What a SIGHUP takes over at once; the rest is for the next start."""
 
@@ -124,6 +124,7 @@ class LimitsConfig:
 
     message_bytes_max: int = key.size("800Kb", "largest message", least=1024, most=64 << 20)
     request_bytes_max: int = key.size("8Mb", "largest request body or WebSocket frame", least=1024, most=256 << 20)
+    blob_bytes_max: int = key.size("16Gb", "largest blob, uploaded or received", most=1 << 50)
     connections_max: int = key.count(2_048, "most open connections", unit="connections", most=100_000)
     subscriptions_max: int = key.count(500, "most durable subscriptions of a namespace", unit="subscriptions")
     starts_max: int = key.count(

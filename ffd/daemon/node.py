@@ -17,10 +17,10 @@ from ffd.api.desk import Desk
 from ffd.daemon.config import Config
 from ffd.daemon.doors import accept_limits, address_of, hold_doors, make_desk, serve_doors
 from ffd.daemon.host import Ready
-from ffd.daemon.parts import Parts, open_parts
+from ffd.daemon.parts import Parts, blob_limits, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
-from ffd.model.errors import Full
+from ffd.model.errors import FfdError, Full
 from ffd.store.offsets import prove_writable
 from ffd.world import World
 
@@ -46,6 +46,7 @@ async def run_node(
                 below.start_soon(roles.keep, name, work)
             # Not with the doors: who waits for a confirmation is told while they drain.
             below.start_soon(desk.confirmations.run)
+            below.start_soon(sweep_blobs, parts)
             async with trio.open_nursery() as doors:
                 doors.start_soon(_follow_reloads, config, reload, desk)
                 await doors.start(serve_doors, parts, desk, listeners)
@@ -66,12 +67,21 @@ def _look_at_the_disk(parts: Parts) -> None:
         )  # fmt: skip
 
 
+async def sweep_blobs(parts: Parts) -> None:
+    """Remove what a crash left of blobs. What cannot be removed now will be tried at the next start."""
+    try:
+        await parts.blobs.sweep()
+    except FfdError as failure:
+        _log.warning("what is left of blobs was not removed: %s", failure)
+
+
 async def _follow_reloads(begun: Config, reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:
     async for config in reload:
         # Batches stay as they were begun: what is accepted must fit into them.
         limits = accept_limits(replace(config, batch=begun.batch))
         for acceptor in desk.acceptors.values():
             acceptor.limits = limits
+        desk.blobs.limits = blob_limits(config)
 
 
 async def _do_a_turn(parts: Parts) -> None:

@@ -21,6 +21,7 @@ from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.ports.wallet import Wallet
 from ffd.store import Store, open_store
+from ffd.store.blobfiles import BlobFiles, BlobLimits
 from ffd.world import World
 
 REMEDIES: Mapping[int, str] = {
@@ -32,7 +33,7 @@ REMEDIES: Mapping[int, str] = {
     errno.ENOENT: "make the folder it is to be in",
 }
 """What a person can do when a folder, or a file in it, cannot be made."""
-DATABASE, KEY = "ffd.db", "keys/org.pem"
+DATABASE, BLOBS, KEY = "ffd.db", "blobs", "keys/org.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Parts:
     world: World
     config: Config
     store: Store
+    blobs: BlobFiles
     members: Mapping[str, Member]
     wallet: Wallet
     process: str
@@ -66,13 +68,20 @@ async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
         wallet = Wallet(await signing_key(world, home / KEY), world, (home / KEY).parent)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(world, home / DATABASE))
+        with usable(home / BLOBS):
+            blobs = BlobFiles(world, store, home / BLOBS, blob_limits(config))
         ledgers = await _open_ledgers(stack, config, world, wallet)
         storages = await _open_storages(stack, config, world, wallet)
         members: dict[str, Member] = {}
         for name, namespace in config.namespaces.items():
             ledger, storage = ledgers[namespace.ledger], storages[namespace.storage]
             members[name] = Member(await join(world, store, config, name, ledger), ledger, storage)
-        yield Parts(world, config, store, members, wallet, process=str(os.getpid()))
+        yield Parts(world, config, store, blobs, members, wallet, process=str(os.getpid()))
+
+
+def blob_limits(config: Config) -> BlobLimits:
+    """The bounds of blobs that come in."""
+    return BlobLimits(config.limits.blob_bytes_max, config.limits.disk_reserve_bytes)
 
 
 @contextmanager

@@ -13,16 +13,18 @@ from math import inf
 import msgspec
 import trio
 
-from ffd.model.data import Data, DatatypeRef, check_validator, data_json
+from ffd.model.canonical import ValueText
+from ffd.model.data import BlobRef, Data, DatatypeRef, check_validator, data_json, seal_data
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
-from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_uuid, sha256
+from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_hash, parse_uuid, sha256
 from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
 from ffd.model.names import check_name
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
 from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
-from ffd.store import Store, Transaction, messages, offsets
+from ffd.store import Store, Transaction, blobs, messages, offsets
+from ffd.store.blobs import BlobRow
 from ffd.store.engine import Writing
 from ffd.store.messages import NewMessage
 from ffd.world import World
@@ -33,6 +35,8 @@ ROOM_CHECK_S = 0.1  # in so little time nobody fills the reserve
 MESSAGE_SIZE_BASE = 1024
 """Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
 DATA_SIZE_BASE = 256
+PUBLIC_REFERENCE = 256
+"""What a blob's reference in shared storage may take, before there is one."""
 MESSAGE_ENVELOPE = 100
 """What a batch writes around a message's header and references: its hash, and the names of all these."""
 
@@ -222,6 +226,8 @@ class Acceptor:
         for item in items:
             usual = item.datatype is None and item.blob is None
             text = (item.value or "") if usual else data_json(item, form="broadcast")
+            if item.blob is not None and not item.blob.public:
+                size += PUBLIC_REFERENCE
             size += DATA_SIZE_BASE + (len(text) if text.isascii() else len(text.encode()))
         if size > self.limits.message_bytes_max:
             raise Invalid(
@@ -251,9 +257,11 @@ class Acceptor:
             sequence, found = self._stored_item(item)
             known[found.id] = sequence
             return found
+        return self._new_item(item, draft.value_text(item.value), now)
+
+    def _new_item(self, item: WireItem, text: str, now: int) -> Data:
         if item.blob is not None and item.blob.hash:
-            raise _no_blob(item.blob.hash)
-        text = draft.value_text(item.value)
+            return self._blob_item(item, parse_hash(item.blob.hash), text, now)
         if text == "null":
             raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
         return Data(
@@ -265,14 +273,39 @@ class Acceptor:
             datatype=None if item.datatype is None else _datatype(item),
         )
 
+    def _blob_item(self, item: WireItem, hash: bytes, text: str, now: int) -> Data:
+        """A new item for a blob that is here."""
+        size = self._blob_here(hash).size
+        wire = item.datatype
+        datatype = DatatypeRef(wire.name, wire.version or "") if wire is not None and wire.name else None
+        check_kind(item.validator or "", datatype, with_blob=True)
+        return seal_data(
+            format_uuid(self._world.new_id()), now, text,
+            validator=item.validator or "", datatype=datatype, blob=BlobRef(hash.hex(), size),
+        )  # fmt: skip
+
+    def _blob_here(self, hash: bytes) -> BlobRow:
+        found = self._store.peek(lambda tx: blobs.find(tx, self.namespace.number, hash))
+        if found is None:
+            raise NotFound("FF10239", f"No blob with hash '{hash.hex()}' is known here: upload it first")
+        return found
+
     def _stored_item(self, item: WireItem) -> tuple[int, Data]:
         id = parse_uuid(item.id or "")
         found = self._store.peek(lambda tx: messages.find_data(tx, self.namespace.number, id))
         if found is None or (item.hash and normal_hash(item.hash) != found[1].hash.hex()):
             raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
-        if found[1].blob is not None:
-            raise _no_blob(found[1].blob.hash)
+        if found[1].blob is not None and found[1].blob.hash:
+            check_kind(found[1].validator, found[1].datatype, with_blob=True)
+            self._blob_here(parse_hash(found[1].blob.hash))
         return found
+
+    async def keep(self, item: WireItem, value_text: ValueText) -> Data:
+        """Store one data item by itself; on disk when this returns. Raises as `begin`, Full."""
+        self._check_room()
+        data = self._new_item(item, value_text(item.value), self._world.now())
+        await self._store.write(lambda tx: messages.keep_data(tx, self.namespace.number, data))
+        return data
 
     def _store_all(self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]) -> Refusals:
         """Store what can be stored; who is refused, and why. Raises Full, and then nothing is stored."""
@@ -338,8 +371,22 @@ def _datatype(item: WireItem) -> DatatypeRef | None:
     return DatatypeRef(item.datatype.name, item.datatype.version or "")
 
 
-def _no_blob(hash: str) -> NotFound:
-    return NotFound("FF10239", f"No blob with hash '{hash[:64]}' is known here: upload it first")
+def check_kind(validator: str, datatype: DatatypeRef | None, *, with_blob: bool) -> None:
+    """Refuse an unknown validator, a datatype that cannot be one, and what no member could ever validate.
+
+    The hash of a data item with a blob is not that of its value, which FireFly's nodes take for a fault of theirs: one
+    such message, and each of them would stand still (FireFly reference 13, Q15).
+    """
+    checked = check_validator(validator)
+    if datatype is None:
+        return
+    check_name(datatype.name, "datatype.name")
+    if datatype.version:
+        check_name(datatype.version, "datatype.version")
+    if with_blob and checked == "json":
+        raise Invalid(
+            "FFD2504", f"Data with a blob cannot follow datatype '{datatype.name}': send it with validator none"
+        )
 
 
 def _already_used(key: str | None, first: str) -> Conflict:

@@ -83,6 +83,11 @@ def parse_private(raw: bytes) -> tuple[Draft, WireGroup]:
     return _draft(wire, value_text), wire.group or WireGroup()
 
 
+def parse_item(raw: bytes) -> tuple[WireItem, ValueText]:
+    """A data item by itself, and the way to its value's text. Raises Invalid, as `decode_envelope` does."""
+    return decode_envelope(raw, _ITEM)
+
+
 def parse_send(raw: bytes) -> tuple[WireSend, list[Draft]]:
     """A `send` frame and its messages. Raises Invalid, and then nothing of the frame was taken."""
     wire, value_text = decode_envelope(raw, _SEND)
@@ -101,4 +106,5 @@ def check_idempotency_key(key: str | None) -> None:
 
 _MESSAGE = msgspec.json.Decoder(WireMessage)
 _PRIVATE = msgspec.json.Decoder(WirePrivate)
+_ITEM = msgspec.json.Decoder(WireItem)
 _SEND = msgspec.json.Decoder(WireSend)

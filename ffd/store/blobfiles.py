@@ -24,8 +24,7 @@ from ffd.world import FileSink, FileSource, World
 
 MIB = 1 << 20
 ROOM_CHECK_BYTES = 8 * MIB
-FOLDERS = 256
-TOO_LARGE, UNWRITABLE, UNREADABLE, SWEPT = "FFD3101", "FFD3102", "FFD3103", "FFD3104"
+SWEPT_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ class BlobFiles:
         self._store = store
         self._folder = folder
         self._busy: dict[bytes, trio.Event] = {}
-        # All folders at once, so that no blob waits for the disk to keep a folder's name.
-        world.make_directory(folder, [f"{number:02x}" for number in range(FOLDERS)])
+        world.make_directory(folder)
         world.remove_unfinished(folder)
 
     @asynccontextmanager
@@ -58,13 +56,10 @@ class BlobFiles:
         async with aclosing(sink):
             yield Incoming(self, sink)
 
-    @asynccontextmanager
-    async def open(self, hash: bytes) -> AsyncIterator[Outgoing]:
-        """A blob to read, piece by piece. Raises Away when it cannot be read."""
+    async def open(self, hash: bytes) -> Outgoing:
+        """A blob to read, piece by piece, and to close then. Raises Away when it cannot be read."""
         with self._reading(hash):
-            source = await self._world.open_file(self._path(hash))
-        async with aclosing(source):
-            yield Outgoing(self, hash, source)
+            return Outgoing(self, hash, await self._world.open_file(self._path(hash)))
 
     async def drop_unneeded(self, hash: bytes) -> None:
         """Remove a blob's file unless a namespace has a row for it."""
@@ -73,13 +68,17 @@ class BlobFiles:
 
     async def sweep(self) -> None:
         """Remove the files that no row names: what was left by a crash between a file and its row."""
-        for number in range(FOLDERS):
-            folder = f"{number:02x}"
-            await trio.lowlevel.checkpoint()
-            for name in self._world.file_names(self._folder / folder):
+        for folder in self._names(self._folder):
+            for number, name in enumerate(self._names(self._folder / folder)):
+                if number % SWEPT_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
                 hash = _hash_of(folder + name)
                 if hash is not None and not self._is_needed(hash):
                     await self.drop_unneeded(hash)
+
+    def _names(self, folder: Path) -> list[str]:
+        with self._writing():
+            return self._world.file_names(folder)
 
     def check_room(self) -> None:
         """Raises Full when the disk has no more room than its reserve."""
@@ -94,7 +93,7 @@ class BlobFiles:
     def check_placed(self, hash: bytes) -> None:
         """Raises Away when the blob's file is not in its place: another process of this node has just swept it."""
         if self._world.file_identity(self._path(hash)) is None:
-            raise Away(SWEPT, f"blob {hash.hex()} was removed while it came in: send it again")
+            raise Away("FFD3104", f"blob {hash.hex()} was removed while it came in: send it again")
 
     async def _drop_unneeded(self, hash: bytes) -> None:
         if not self._is_needed(hash):
@@ -105,6 +104,7 @@ class BlobFiles:
         return self._store.peek(lambda tx: blobs.is_anywhere(tx, hash))
 
     def _path(self, hash: bytes) -> Path:
+        """One of 256 folders by the first two digits, each made with its first blob."""
         digits = hash.hex()
         return self._folder / digits[:2] / digits[2:]
 
@@ -127,7 +127,7 @@ class BlobFiles:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise Full("FFD3002", f"the disk of {self._folder} is full: make room, then send again") from error
             raise Away(
-                UNWRITABLE, f"{self._folder} cannot be written ({error.strerror}): mend that, then send again"
+                "FFD3102", f"{self._folder} cannot be written ({error.strerror}): mend that, then send again"
             ) from error
 
     @contextmanager
@@ -136,7 +136,7 @@ class BlobFiles:
             yield
         except OSError as error:
             raise Away(
-                UNREADABLE,
+                "FFD3103",
                 f"blob {hash.hex()} cannot be read ({error.strerror}): restore {self._path(hash)}, or upload it again",
             ) from error
 
@@ -165,7 +165,7 @@ class Incoming:
         """Take the next piece. Raises Full beyond the limits, Away."""
         most = self._files.limits.blob_bytes_max
         if self._sink.size + len(piece) > most:
-            raise Full(TOO_LARGE, f"The blob is larger than {most} bytes: send a smaller one, or raise the limit")
+            raise Full("FFD3101", f"The blob is larger than {most} bytes: send a smaller one, or raise the limit")
         with self._files._writing():
             await self._sink.write(piece)
         if self._sink.size >= self._check_at:
@@ -182,8 +182,10 @@ class Incoming:
         """In its place, as the file of `hash`, for a block that writes its row; gone again where it fails to."""
         files = self._files
         async with files._alone_with(hash):
+            path = files._path(hash)
             with files._writing():
-                await self._sink.keep(files._path(hash))
+                files._world.make_directory(path.parent)
+                await self._sink.keep(path)
             try:
                 yield
             except BaseException:
@@ -214,7 +216,10 @@ class Outgoing:
         self._read += len(piece)
         if self._read >= self.size and self._source.sha256() != self._hash:
             raise Away(
-                UNREADABLE,
+                "FFD3103",
                 f"the file of blob {self._hash.hex()} was altered: restore it from a backup, or upload it again",
             )
         return piece
+
+    async def aclose(self) -> None:
+        await self._source.aclose()

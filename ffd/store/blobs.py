@@ -49,3 +49,16 @@ def is_anywhere(tx: Transaction, hash: bytes) -> bool:
     """Has any namespace a blob with this hash?"""
     found = tx.value("SELECT 1 FROM blobs WHERE namespace IN (SELECT id FROM namespaces) AND hash = ? LIMIT 1", (hash,))
     return found is not None
+
+
+def subpaths(tx: Transaction, namespace: int, parent: str, *, limit: int) -> list[str]:
+    """The folders below `parent` (`/a/b`, or empty for all) that blobs of data items have in their names, by name."""
+    within = f"{parent}/"
+    rows = tx.execute(
+        """
+        SELECT DISTINCT blob ->> '$.path' AS path FROM data
+         WHERE namespace = ? AND blob IS NOT NULL AND substr(blob ->> '$.path', 1, length(?)) = ?
+           AND blob ->> '$.path' <> ? ORDER BY path LIMIT ?""",
+        (namespace, within, within, within, limit),
+    )
+    return [row[0] for row in rows]

@@ -138,6 +138,11 @@ def append_data(tx: Transaction, namespace: int, items: Iterable[tuple[int, Data
     )
 
 
+def keep_data(tx: Transaction, namespace: int, item: Data) -> None:
+    """Store one data item that no message has brought."""
+    append_data(tx, namespace, [(tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"), item)])
+
+
 def _data_row(sequence: int, namespace: int, item: Data) -> Row:
     datatype = item.datatype
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -43,7 +43,7 @@ class Shelf:
         return hash
 
     async def read(self, hash: bytes) -> bytes:
-        async with self.files.open(hash) as outgoing:
+        async with aclosing(await self.files.open(hash)) as outgoing:
             found = b""
             while piece := await outgoing.read():
                 found += piece
@@ -118,7 +118,7 @@ async def test_a_file_that_somebody_makes_is_not_taken_for_a_leftover_of_a_crash
             hash = await incoming.finish()
             async with incoming.placed(hash):
                 await shelf.store.write(lambda tx: incoming.record(tx, shelf.namespace, hash, 1))
-        async with other.open(hash) as outgoing:
+        async with aclosing(await other.open(hash)) as outgoing:
             assert await outgoing.read() == CONTENT
 
 
@@ -225,7 +225,7 @@ async def test_a_file_stays_as_long_as_one_namespace_has_it(shelf: Shelf, autoju
 
 async def test_a_reader_reads_on_when_the_blob_is_dropped(shelf: Shelf, autojump_clock: object) -> None:
     await shelf.take(CONTENT)
-    async with shelf.files.open(HASH) as outgoing:
+    async with aclosing(await shelf.files.open(HASH)) as outgoing:
         first = await outgoing.read()
         await shelf.forget(HASH)
         assert shelf.names() == []
@@ -266,6 +266,8 @@ async def test_files_without_a_row_are_swept_and_what_is_no_blob_is_left_alone(
 ) -> None:
     await shelf.take(CONTENT)
     orphan, strange = shelf.folder / place(sha256(b"left")), shelf.folder / "00" / "readme"
+    for path in (orphan, strange):
+        path.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left")
     strange.write_bytes(b"by somebody")
     await shelf.files.sweep()

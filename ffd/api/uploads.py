@@ -1,0 +1,91 @@
+"""Data by itself: a value as JSON, or a blob as a form, which is published with the first message that uses it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ffd.api.call import Answer, Call
+from ffd.api.form import Form
+from ffd.inbound import rewind
+from ffd.model.canonical import canonical_json, decode_envelope, json_string
+from ffd.model.data import BlobRef, Data, DatatypeRef, data_json, seal_data
+from ffd.model.errors import Invalid
+from ffd.model.ids import format_uuid
+from ffd.outbound.accept import check_kind
+from ffd.outbound.draft import parse_item
+from ffd.store import Transaction, messages
+from ffd.store.blobfiles import Incoming
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def post_data(call: Call) -> Answer:
+    """Store data: a value or a known blob as JSON, or a new blob as a form whose last part is its file."""
+    kind = call.content_type.partition(";")[0].strip().lower()
+    item = await (_take_blob(call) if kind == "multipart/form-data" else _take_json(call))
+    return Answer(201, data_json(item, namespace=call.namespace.name))
+
+
+async def _take_json(call: Call) -> Data:
+    item, value_text = parse_item(await call.body())
+    return await call.desk.acceptors[call.namespace.name].keep(item, value_text)
+
+
+async def _take_blob(call: Call) -> Data:
+    number = call.namespace.number
+    form = Form(call.content_type)
+    async with call.desk.blobs.receive() as incoming:
+
+        async def take(piece: bytes) -> None:
+            for content in form.feed(piece):
+                if not incoming.size:
+                    check_kind(form.fields.get("validator", ""), _datatype(form), with_blob=True)
+                await incoming.write(content)
+
+        await call.pieces(take)
+        form.finish()
+        hash = await incoming.finish()
+        item = _sealed(call, form, BlobRef(hash.hex(), incoming.size))
+        async with incoming.placed(hash):
+            await call.desk.store.write(lambda tx: _record(tx, number, incoming, hash, item))
+    return item
+
+
+def _record(tx: Transaction, number: int, incoming: Incoming, hash: bytes, item: Data) -> None:
+    incoming.record(tx, number, hash, item.created)
+    messages.keep_data(tx, number, item)
+    rewind.blob_here(tx, number, hash)
+
+
+def _sealed(call: Call, form: Form, blob: BlobRef) -> Data:
+    world = call.desk.world
+    return seal_data(
+        format_uuid(world.new_id()), world.now(), _value(form),
+        validator=form.fields.get("validator", ""), datatype=_datatype(form), blob=blob,
+    )  # fmt: skip
+
+
+def _datatype(form: Form) -> DatatypeRef | None:
+    name, version = form.fields.get("datatype.name", ""), form.fields.get("datatype.version", "")
+    return DatatypeRef(name, version) if name else None
+
+
+def _value(form: Form) -> str | None:
+    """The value beside the blob: the metadata, which is a JSON string if it is no JSON; with `autometa` an object."""
+    metadata = form.fields.get("metadata", "")
+    try:
+        text = canonical_json(metadata) if metadata else None
+    except Invalid:
+        text = json_string(metadata)
+    return _with_file(form, text) if form.fields.get("autometa", "").lower() == "true" else text
+
+
+def _with_file(form: Form, metadata: str | None) -> str:
+    """The metadata as an object, keys sorted, with the file's name and type; what is no object counts for nothing."""
+    file = form.finish()
+    members: dict[str, str] = {}
+    if metadata is not None and metadata.startswith("{"):
+        fields, value_text = decode_envelope(metadata, _OBJECT)
+        members = {key: value_text(value) for key, value in fields.items()}
+    members |= {"filename": json_string(file.filename), "mimetype": json_string(file.mimetype)}
+    return f"{{{','.join(f'{json_string(key)}:{members[key]}' for key in sorted(members, key=str.encode))}}}"
