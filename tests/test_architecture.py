@@ -45,6 +45,7 @@ OUTSIDE_THE_SEAM = {
 OWN_FILES = {
     "ffd/world.py": "it is the seam",
     "ffd/daemon/config.py": "reads its file before there is a World",
+    "ffd/api/page.py": "reads the page that lies beside it in the package",
     "ffd/store/migrate.py": "reads the schema that lies beside it in the package",
 }
 

@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.api.app import ROUTES
+from ffd.api.description import PATHS
 from ffd.api.route import API
 from ffd.daemon.config import describe_config, load_config
 from ffd.model.errors import Full, NotFound
@@ -92,7 +93,7 @@ def test_every_code_is_in_the_table_of_errors() -> None:
 def test_every_route_is_in_the_description_of_the_api() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     listed = set(re.findall(r"^\| ([A-Z]+) \| `([^`]+)` \|", page, re.MULTILINE))
-    assert listed == {(route.method, route.shown_path) for route in ROUTES}
+    assert listed == {(route.method, route.shown_path) for route in ROUTES} | {("GET", path) for path in PATHS}
     assert f"`{API}/namespaces/NAME/`" in page
 
 

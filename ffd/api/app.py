@@ -35,6 +35,7 @@ from ffd.api import (
     uploads,
 )
 from ffd.api.call import Answer, Call, Handler
+from ffd.api.description import description_routes
 from ffd.api.desk import Desk
 from ffd.api.hypercorn_door import ASGIApp
 from ffd.api.refusals import HANDLERS, timed_out
@@ -46,13 +47,13 @@ NAMED: Mapping[str, str] = {"id": "id or name"}
 ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "messages/broadcast", messages.broadcast, switches=("confirm",),
-        body="MessageInOut", answer="Message", statuses=(202, 200),
+        body="NewMessage", answer="Message", statuses=(202, 200),
     ),
     Route(
         "POST", "messages/private", private.send_private, switches=("confirm",),
-        body="PrivateMessageIn", answer="Message", statuses=(202, 200),
+        body="NewPrivateMessage", answer="Message", statuses=(202, 200),
     ),
-    Route("POST", "messages/requestreply", private.request_reply, body="PrivateMessageIn", answer="MessageInOut"),
+    Route("POST", "messages/requestreply", private.request_reply, body="NewPrivateMessage", answer="MessageInOut"),
     Route("GET", "messages", messages.list_messages, "messages", ("fetchdata",), answer="[Message] | [MessageInOut]"),
     Route("GET", "messages/{id}", messages.get_message, switches=("fetchdata",), answer="Message | MessageInOut"),
     Route("GET", "messages/{id}/data", messages.get_message_data, answer="[Data]"),
@@ -70,10 +71,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),
     Route(
         "POST", "subscriptions", subscriptions.create_subscription,
-        body="SubscriptionRequest", answer="Subscription", statuses=(201,),
+        body="NewSubscription", answer="Subscription", statuses=(201,),
     ),
     Route(
-        "PUT", "subscriptions", subscriptions.put_subscription, body="SubscriptionRequest", answer="Subscription"
+        "PUT", "subscriptions", subscriptions.put_subscription, body="NewSubscription", answer="Subscription"
     ),
     Route("GET", "subscriptions", subscriptions.list_subscriptions, "subscriptions", answer="[Subscription]"),
     Route(
@@ -144,6 +145,7 @@ def build_app(desk: Desk) -> ASGIApp:
         StarletteRoute(path, _endpoint(desk, handlers), methods=list(handlers))
         for path, handlers in _by_path(ROUTES).items()
     ]
+    served += description_routes(desk, ROUTES)
     app = Starlette(routes=served, exception_handlers=dict(HANDLERS))
     app.router.redirect_slashes = False  # a path with a slash too many is another path, and there is nothing
     return app
