@@ -66,6 +66,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "data/{id}", data.get_data, answer="Data"),
     Route("GET", "data/{id}/value", data.get_data_value, answer="Value"),
     Route("GET", "data/{id}/blob", data.get_data_blob, answer="Bytes", media=BYTES),
+    Route(
+        "POST", "data/{id}/value/publish", uploads.publish_value, body="PublishRequest", answer="Data"
+    ),
+    Route(
+        "POST", "data/{id}/blob/publish", uploads.publish_blob, body="PublishRequest", answer="Data"
+    ),
     Route("GET", "datasubpaths/{parent:path}", data.get_subpaths, answer="[Text]"),
     Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]"),
     Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),

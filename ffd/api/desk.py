@@ -11,6 +11,7 @@ from ffd.model.errors import NotFound
 from ffd.model.namespace import Namespace
 from ffd.outbound.accept import Acceptor
 from ffd.outbound.flushes import FlushStatistics
+from ffd.outbound.publish import Publisher
 from ffd.store import Store
 from ffd.store.blobfiles import BlobFiles
 from ffd.world import World
@@ -97,6 +98,7 @@ class Desk:
     blobs: BlobFiles
     namespaces: Mapping[str, Namespace]
     acceptors: Mapping[str, Acceptor]
+    publishers: Mapping[str, Publisher]
     subscriptions: Subscriptions
     confirmations: Confirmations
     status: NodeStatus

@@ -10,6 +10,7 @@ from ffd.api.status import plugin_json
 from ffd.model.canonical import json_string
 from ffd.model.errors import Conflict, Invalid
 from ffd.model.ids import format_uuid
+from ffd.model.message import DATA_PUBLISH
 from ffd.model.times import format_time
 from ffd.outbound.retries import RETRIED
 from ffd.store import Transaction, operations
@@ -49,7 +50,7 @@ async def retry_operation(call: Call) -> Answer:
         if named is None:
             raise not_found(call, "operation", format_uuid(id))
         latest = operations.latest(tx, named)
-        _check_retried(latest)
+        _check_retried(latest, own=operations.is_of(tx, latest, DATA_PUBLISH))
         new = replace(latest, id=new_id, status=INITIALIZED, output=None, error=None, created=now, updated=now)
         operations.replace(tx, {named.id, latest.id}, new, now)
         tx.ring(operations.RETRIES_BELL, "downloads")
@@ -58,13 +59,16 @@ async def retry_operation(call: Call) -> Answer:
     return Answer(202, operation_json(await call.desk.store.write(unit), namespace.name))
 
 
-def _check_retried(operation: OperationRow) -> None:
-    """Refuse what cannot be done once more, or need not. Raises Invalid FFD2022, Conflict FFD2023."""
+def _check_retried(operation: OperationRow, *, own: bool) -> None:
+    """Refuse what cannot be done once more, or need not; what an app asked for by its `own` wish is tried once.
+
+    Raises Invalid FFD2022, Conflict FFD2023.
+    """
     if operation.type in DOWNLOADS:
         return
     if operation.type not in RETRIED:
         raise Invalid("FFD2022", f"An operation of type {operation.type} cannot be done once more by itself")
-    if operation.status in (INITIALIZED, PENDING):
+    if operation.status in (INITIALIZED, PENDING) and not own:
         error = f", the latest error was: {operation.error}" if operation.error else ""
         raise Conflict(
             "FFD2023", f"Operation {format_uuid(operation.id)} is being tried, and goes on until it succeeds{error}"

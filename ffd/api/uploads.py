@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
-from ffd.api.call import Answer, Call
+from ffd.api.call import Answer, Call, object_of
 from ffd.api.form import Form
 from ffd.inbound import rewind
 from ffd.model.canonical import canonical_json, decode_envelope, json_string
@@ -16,6 +18,12 @@ from ffd.outbound.draft import parse_item
 from ffd.store import Transaction, messages
 from ffd.store.blobfiles import Incoming
 
+
+class _Wish(msgspec.Struct):
+    idempotencyKey: str | None = None
+
+
+_WISH = msgspec.json.Decoder(_Wish)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -24,6 +32,23 @@ async def post_data(call: Call) -> Answer:
     kind = call.content_type.partition(";")[0].strip().lower()
     item = await (_take_blob(call) if kind == "multipart/form-data" else _take_json(call))
     return Answer(201, data_json(item, namespace=call.namespace.name))
+
+
+async def publish_value(call: Call) -> Answer:
+    """Publish the value of a data item on shared storage; the same key again goes on with what was cut off."""
+    return await _publish(call, call.desk.publishers[call.namespace.name].publish_value)
+
+
+async def publish_blob(call: Call) -> Answer:
+    """Publish the blob of a data item on shared storage; the same key again goes on with what was cut off."""
+    return await _publish(call, call.desk.publishers[call.namespace.name].publish_blob)
+
+
+async def _publish(call: Call, publish: Callable[[bytes, str | None], Awaitable[Data]]) -> Answer:
+    id = call.id("id")
+    body = await call.body()
+    wish = decode_envelope(body, _WISH)[0] if body else _Wish()
+    return object_of(data_json(await publish(id, wish.idempotencyKey or None), namespace=call.namespace.name))
 
 
 async def _take_json(call: Call) -> Data:

@@ -20,6 +20,7 @@ from ffd.daemon.facts import NodeFacts
 from ffd.daemon.http import exposed
 from ffd.daemon.parts import Parts, usable
 from ffd.daemon.roles import Roles
+from ffd.daemon.work import publisher_of
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
 from ffd.model.errors import Broken, Conflict, Invalid
@@ -158,6 +159,7 @@ def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk
             name: Acceptor(world, store, member.namespace, member.ledger, accept)
             for name, member in parts.members.items()
         },
+        publishers={name: publisher_of(parts, member) for name, member in parts.members.items()},
         subscriptions=subscriptions,
         confirmations=Confirmations(store, subscriptions.recent),
         status=NodeFacts(

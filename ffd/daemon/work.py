@@ -13,6 +13,7 @@ from ffd.inbound.arrivals import Arrivals
 from ffd.inbound.download import Downloads, Fetcher
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
+from ffd.outbound.publish import Publisher
 from ffd.outbound.retries import Retries
 from ffd.outbound.sealing import Sealer
 from ffd.outbound.sequencer import Sequencer, republish
@@ -47,8 +48,11 @@ def _by_ledger(parts: Parts) -> dict[str, list[Member]]:
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
     sealer = sealer_of(parts, member)
-    sequencer = Sequencer(parts.world, parts.store, sealer, member.ledger, member.storage, leadership, member.flushes)
-    retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, leadership)
+    publisher = publisher_of(parts, member)
+    sequencer = Sequencer(
+        parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership, member.flushes
+    )
+    retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(retries.run)
         await sequencer.run()
@@ -83,3 +87,8 @@ def sealer_of(parts: Parts, member: Member) -> Sealer:
     batch = parts.config.batch
     limits = BatchLimits(batch.messages_max, batch.bytes_max)
     return Sealer(parts.world, member.namespace, limits, member.storage.name, member.ledger.name)
+
+
+def publisher_of(parts: Parts, member: Member) -> Publisher:
+    """How data of a namespace is published."""
+    return Publisher(parts.world, parts.store, parts.blobs, member.storage, member.namespace.number)

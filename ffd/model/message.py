@@ -26,6 +26,7 @@ STAGED, READY, SENT, PENDING, CONFIRMED, REJECTED, CANCELLED = MESSAGE_STATES = 
 )  # fmt: skip
 BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "unpinned", "contract_invoke_pin")
 """Transaction types that may carry a message."""
+DATA_PUBLISH = "data_publish"
 
 _KEPT_LENGTH_MAX = 1024
 

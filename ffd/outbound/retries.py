@@ -13,6 +13,7 @@ import msgspec
 
 from ffd.model.errors import FfdError, NotFound
 from ffd.model.ids import parse_uuid
+from ffd.outbound.publish import Publisher
 from ffd.outbound.sealing import SealedBatch, Sealer
 from ffd.outbound.sequencer import batch_pin
 from ffd.ports.ledger import Ledger
@@ -20,10 +21,10 @@ from ffd.ports.sharedstorage import SharedStorage
 from ffd.store import Store, Transaction, batches, operations
 from ffd.store.bells import wait_rung
 from ffd.store.leadership import Leadership
-from ffd.store.operations import FAILED, PIN_BATCH, SUCCEEDED, UPLOAD_BATCH, OperationRow
+from ffd.store.operations import FAILED, PIN_BATCH, SUCCEEDED, UPLOAD_BATCH, UPLOAD_BLOB, UPLOAD_VALUE, OperationRow
 from ffd.world import World
 
-RETRIED = (UPLOAD_BATCH, PIN_BATCH)
+RETRIED = (UPLOAD_BATCH, PIN_BATCH, UPLOAD_BLOB, UPLOAD_VALUE)
 PAGE = 50
 POLL_S = 5.0  # the fallback for what another process was asked
 
@@ -38,6 +39,7 @@ class Retries:
         sealer: Sealer,
         ledger: Ledger,
         storage: SharedStorage,
+        publisher: Publisher,
         leadership: Leadership,
     ) -> None:
         self._world = world
@@ -45,6 +47,7 @@ class Retries:
         self._sealer = sealer
         self._ledger = ledger
         self._storage = storage
+        self._publisher = publisher
         self._leadership = leadership
 
     async def run(self) -> NoReturn:
@@ -66,6 +69,8 @@ class Retries:
 
     async def _do(self, row: OperationRow) -> str:
         """Do what a row says; its output. Raises Away, Full, Invalid of the outside, NotFound."""
+        if row.type in (UPLOAD_BLOB, UPLOAD_VALUE):
+            return _output(payloadRef=await self._publisher.upload_again(row))
         batch = await self._batch(row)
         if row.type == UPLOAD_BATCH:
             return _output(payloadRef=await self._storage.put(batch.payload))
@@ -86,6 +91,7 @@ class Retries:
         if isinstance(outcome, FfdError):
             operations.settle(tx, row.id, FAILED, now, error=str(outcome))
         else:
+            self._publisher.record_again(tx, row, outcome)
             operations.settle(tx, row.id, SUCCEEDED, now, output=outcome)
 
 

@@ -7,7 +7,7 @@ operations are found again, so that nothing leaves this node twice under two nam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -15,7 +15,7 @@ from ffd.model.batch import BatchHead, batch_json, manifest_text
 from ffd.model.context import broadcast_context
 from ffd.model.data import Data, data_json
 from ffd.model.event import TRANSACTION_SUBMITTED
-from ffd.model.ids import format_uuid, sha256
+from ffd.model.ids import format_uuid, parse_uuid, sha256
 from ffd.model.manifest import manifest_messages
 from ffd.model.message import BROADCAST, id_of, message_json
 from ffd.model.namespace import Namespace
@@ -25,7 +25,7 @@ from ffd.store import Transaction, batches, events, messages, offsets, operation
 from ffd.store.batches import BatchRow
 from ffd.store.events import NewEvent
 from ffd.store.messages import ReadyMessage
-from ffd.store.operations import INITIALIZED, OperationRow
+from ffd.store.operations import INITIALIZED, SUCCEEDED, OperationRow
 from ffd.world import World
 
 OFFSET_LAG_MAX = 1000
@@ -36,7 +36,8 @@ OFFSET_LAG_MAX = 1000
 class SealedBatch:
     """A batch ready to leave: the payload for shared storage, the contexts for the ledger, the operations to settle.
 
-    `messages` and `items` are how many it carries.
+    `messages` and `items` are how many it carries. `uploads` are the blobs to publish first, and while there are any,
+    or their row has no payload hash, there is no payload: it names where they are.
     """
 
     row: BatchRow
@@ -46,6 +47,15 @@ class SealedBatch:
     pin: bytes
     messages: int
     items: int
+    uploads: Sequence[BlobUpload] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlobUpload:
+    """A blob to publish: the operation that does it, and the id of its data item."""
+
+    operation: bytes
+    data: bytes
 
 
 _VIEW = msgspec.json.Decoder(HeaderView)
@@ -97,24 +107,42 @@ class Sealer:
         stored = messages.sealed_in(tx, row.sequence, ids, row.namespace)
         riders = [Passenger(message, _VIEW.decode(message.header)) for message in stored]
         data = messages.data_between(tx, riders[0].message.sequence, riders[-1].message.sequence)
-        made = {operation.type: operation.id for operation in reversed(operations.of_tx(tx, row.tx))}
+        all_made = operations.of_tx(tx, row.tx)
+        made = {operation.type: operation.id for operation in reversed(all_made)}
+        uploads = [] if row.payload_hash else _open_uploads(all_made)
+        payload = b"" if uploads else self._payload(row, riders, data)
         return SealedBatch(
-            row, self._payload(row, riders, data), _contexts(riders),
-            made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH], len(riders), _count(riders, data),
+            row, payload, _contexts(riders), made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH],
+            len(riders), _count(riders, data), uploads,
         )  # fmt: skip
+
+    def fix_payload(self, tx: Transaction, row: BatchRow) -> SealedBatch:
+        """The batch with its payload, which can never change from now on: all its blobs are published."""
+        batch = self.load(tx, row)
+        hash = sha256(batch.payload)
+        batches.fix_payload(tx, row.sequence, hash)
+        return replace(batch, row=msgspec.structs.replace(row, payload_hash=hash))
 
     def _seal(self, tx: Transaction, assembly: Assembly, data: dict[int, list[Data]]) -> SealedBatch:
         riders, now = assembly.passengers, self.world.now()
-        row = self._row(tx, riders, now)
-        payload = self._payload(row, riders, data)
-        row = msgspec.structs.replace(row, payload_hash=sha256(payload))
+        row, payload = self._row(tx, riders, now), b""
+        unpublished = _unpublished(riders, data)
+        if not unpublished:
+            payload = self._payload(row, riders, data)
+            row = msgspec.structs.replace(row, payload_hash=sha256(payload))
         batches.insert(tx, row)
         messages.put_in_batch(tx, [rider.message.sequence for rider in riders], row.sequence)
         operations.ensure_transaction(tx, row.namespace, row.tx, row.tx_type, now)
         self._tell_submitted(tx, row, now)
         contexts = _contexts(riders)
+        uploads = [self._add_upload(tx, row, id, now) for id in unpublished]
         upload, pin = self._add_operations(tx, row, contexts, now)
-        return SealedBatch(row, payload, contexts, upload, pin, len(riders), _count(riders, data))
+        return SealedBatch(row, payload, contexts, upload, pin, len(riders), _count(riders, data), uploads)
+
+    def _add_upload(self, tx: Transaction, row: BatchRow, id: str, now: int) -> BlobUpload:
+        upload = self._operation(row, operations.UPLOAD_BLOB, self.storage, {"dataId": id}, now)
+        operations.insert(tx, upload)
+        return BlobUpload(upload.id, parse_uuid(id))
 
     def _row(self, tx: Transaction, riders: list[Passenger], now: int) -> BatchRow:
         id, transaction, first = self.world.new_id(), self.world.new_id(), riders[0].header
@@ -164,6 +192,25 @@ class Sealer:
             self.world.new_id(), row.namespace, row.tx, type, INITIALIZED, plugin,
             msgspec.json.encode(input).decode(), None, None, now, now, None,
         )  # fmt: skip
+
+
+def _unpublished(riders: Sequence[Passenger], data: dict[int, list[Data]]) -> list[str]:
+    """The ids of the data items whose blobs have no reference in shared storage, each once."""
+    found = [
+        item.id
+        for rider in riders
+        for item in data.get(rider.message.sequence, ())
+        if item.blob is not None and item.blob.hash and not item.blob.public
+    ]
+    return list(dict.fromkeys(found)) if found else found
+
+
+def _open_uploads(made: Sequence[OperationRow]) -> list[BlobUpload]:
+    return [
+        BlobUpload(each.id, parse_uuid(msgspec.json.decode(each.input or "{}")["dataId"]))
+        for each in made
+        if each.type == operations.UPLOAD_BLOB and each.status != SUCCEEDED
+    ]
 
 
 def _count(riders: Sequence[Passenger], data: dict[int, list[Data]]) -> int:

@@ -19,7 +19,8 @@ from ffd.model.errors import Away, Full, NotFound
 from ffd.model.message import CONTRACT_INVOKE_PIN
 from ffd.model.namespace import Namespace
 from ffd.outbound.flushes import FlushRecord
-from ffd.outbound.sealing import SealedBatch, Sealer
+from ffd.outbound.publish import Publisher
+from ffd.outbound.sealing import BlobUpload, SealedBatch, Sealer
 from ffd.ports.ledger import BATCH_PIN_ACTION, CONTRACT_INVOKE_PIN_ACTION, BatchPin, Ledger
 from ffd.ports.retry import Backoff, stubbornly
 from ffd.ports.sharedstorage import SharedStorage
@@ -68,6 +69,7 @@ class Sequencer:
         sealer: Sealer,
         ledger: Ledger,
         storage: SharedStorage,
+        publisher: Publisher,
         leadership: Leadership,
         flushes: FlushRecord,
     ) -> None:
@@ -77,6 +79,7 @@ class Sequencer:
         self._namespace = sealer.namespace
         self._ledger = ledger
         self._storage = storage
+        self._publisher = publisher
         self._leadership = leadership
         self._flushes = flushes
         self._idle = False
@@ -144,8 +147,10 @@ class Sequencer:
                 await self._store.write(partial(self._record_sent, sent=sent))
 
     async def _send(self, batch: SealedBatch) -> SentBatch:
-        """Payload first, then the pin: whoever sees the pin can read the payload."""
+        """Blobs first, then the payload, then the pin: whoever sees one can read what it leads to."""
         self._flushes.begin(batch.row.id, self._world.now())
+        if batch.row.payload_hash is None:
+            batch = await self._publish(batch)
         reference = await self._try(batch.upload, "upload", lambda: self._storage.put(batch.payload))
         pin = batch_pin(self._namespace, batch, reference)
         transaction = await self._try(
@@ -153,6 +158,22 @@ class Sequencer:
         )
         self._flushes.end(messages=batch.messages, items=batch.items, payload_bytes=len(batch.payload))
         return SentBatch(batch, reference, transaction)
+
+    async def _publish(self, batch: SealedBatch) -> SealedBatch:
+        """Publish the blobs of a batch, and fix its payload, which says where they are."""
+        for blob in batch.uploads:
+            upload = partial(self._publisher.upload_blob, blob.data)
+            reference = await self._try(blob.operation, "blob", upload)
+            await self._store.write(partial(self._record_blob, blob=blob, reference=reference))
+        return await self._store.write(partial(self._fix_payload, batch=batch))
+
+    def _record_blob(self, tx: Transaction, blob: BlobUpload, reference: str) -> None:
+        self._leadership.check(tx)
+        self._publisher.record(tx, blob.operation, operations.UPLOAD_BLOB, blob.data, reference)
+
+    def _fix_payload(self, tx: Transaction, batch: SealedBatch) -> SealedBatch:
+        self._leadership.check(tx)
+        return self._sealer.fix_payload(tx, batch.row)
 
     async def _try(self, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
         async def note(error: Exception) -> None:

@@ -78,6 +78,11 @@ def unsent(tx: Transaction, namespace: int, *, limit: int) -> list[BatchRow]:
     return [BatchRow(*row) for row in rows]
 
 
+def fix_payload(tx: Transaction, sequence: int, payload_hash: bytes) -> None:
+    """Record what bytes go to shared storage, once all that stands in them is known."""
+    tx.execute("UPDATE batches SET payload_hash = ? WHERE sequence = ?", (payload_hash, sequence))
+
+
 def mark_sent(tx: Transaction, sequence: int, payload_ref: str, now: int) -> None:
     """Record that the ledger took the batch's pin; its messages are `sent` from now on."""
     tx.execute("UPDATE batches SET sent = ?, payload_ref = ? WHERE sequence = ?", (now, payload_ref, sequence))

@@ -143,6 +143,22 @@ def keep_data(tx: Transaction, namespace: int, item: Data) -> None:
     append_data(tx, namespace, [(tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"), item)])
 
 
+def publish_blob(tx: Transaction, namespace: int, id: bytes, reference: str) -> str:
+    """Note where a data item's blob is published, unless that is noted already. Returns what is noted."""
+    found = find_data(tx, namespace, id)
+    if found is None or found[1].blob is None or found[1].blob.public:
+        return reference if found is None or found[1].blob is None else found[1].blob.public
+    blob = msgspec.structs.replace(found[1].blob, public=reference)
+    tx.execute("UPDATE data SET blob = ? WHERE sequence = ?", (msgspec.json.encode(blob).decode(), found[0]))
+    return reference
+
+
+def publish_value(tx: Transaction, namespace: int, id: bytes, reference: str) -> str:
+    """Note where a data item's value is published. Returns that."""
+    tx.execute("UPDATE data SET public = ? WHERE namespace = ? AND id = ?", (reference, namespace, id))
+    return reference
+
+
 def _data_row(sequence: int, namespace: int, item: Data) -> Row:
     datatype = item.datatype
     return (

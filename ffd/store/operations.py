@@ -9,6 +9,8 @@ from ffd.store.transaction import Transaction
 
 INITIALIZED, PENDING, SUCCEEDED, FAILED = "Initialized", "Pending", "Succeeded", "Failed"
 UPLOAD_BATCH = "sharedstorage_upload_batch"
+UPLOAD_BLOB = "sharedstorage_upload_blob"
+UPLOAD_VALUE = "sharedstorage_upload_value"
 DOWNLOAD_BATCH = "sharedstorage_download_batch"
 DOWNLOAD_BLOB = "sharedstorage_download_blob"
 PIN_BATCH = "blockchain_pin_batch"
@@ -135,6 +137,30 @@ def unfinished(tx: Transaction, namespace: int, type: str, *, after: int, limit:
         f"{unfinished} AND sequence <= ? ORDER BY sequence LIMIT ?", (type, namespace, after, limit - len(newer))
     )
     return [(row[0], OperationRow(*row[1:])) for row in (*newer, *older)]
+
+
+def add_transaction(tx: Transaction, namespace: int, id: bytes, type: str, now: int, *, key: str | None) -> None:
+    """Make a transaction that belongs to no batch. Its key, if it has one, has not been used in the namespace."""
+    next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM transactions")
+    tx.execute(
+        """
+        INSERT INTO transactions (sequence, id, namespace, type, created, idempotency_key)
+        VALUES (?, ?, ?, ?, ?, ?)""",
+        (next, id, namespace, type, now, key),
+    )
+
+
+def transaction_of_key(tx: Transaction, namespace: int, key: str) -> bytes | None:
+    """The transaction that used this idempotency key."""
+    found: bytes | None = tx.value(
+        "SELECT id FROM transactions WHERE namespace = ? AND idempotency_key = ?", (namespace, key)
+    )
+    return found
+
+
+def is_of(tx: Transaction, operation: OperationRow, type: str) -> bool:
+    """Does an operation belong to a transaction of this type?"""
+    return tx.value("SELECT 1 FROM transactions WHERE id = ? AND type = ?", (operation.tx, type)) is not None
 
 
 def ensure_transaction(

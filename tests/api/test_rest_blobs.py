@@ -356,3 +356,101 @@ def open_files() -> list[str]:
         except OSError:
             continue
     return links
+
+
+# Sent and published
+
+
+async def operations_of(node: Node, tx: str) -> list[tuple[str, str]]:
+    """The operations of a transaction and how they stand, in their order."""
+    found = await node.get(f"transactions/{tx}/operations", sort="created")
+    return [(each["type"], each["status"]) for each in found]
+
+
+async def test_a_blob_is_published_with_the_first_message_that_uses_it(node: Node) -> None:
+    uploaded = await upload(node, CONTENT, autometa="true")
+    assert "public" not in uploaded.json["blob"]
+    messages = [await send_blob(node, {"id": uploaded.id}) for _ in range(2)]
+    shown = await node.get(f"data/{uploaded.id}")
+    assert shown["blob"] == uploaded.json["blob"] | {"public": HASH}
+    assert (await node.get(f"messages/{messages[0]['header']['id']}/data")) == [shown]
+    sent = [("sharedstorage_upload_batch", "Succeeded"), ("blockchain_pin_batch", "Succeeded")]
+    assert await operations_of(node, messages[0]["txid"]) == [("sharedstorage_upload_blob", "Succeeded"), *sent]
+    assert await operations_of(node, messages[1]["txid"]) == sent
+
+
+async def send_blob(node: Node, item: Any) -> Any:
+    answer = await node.send("POST", "messages/broadcast?confirm=true", {"data": [item]})
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+async def test_a_known_blob_is_sent_by_its_hash_with_a_value_beside_it(node: Node) -> None:
+    await upload(node, CONTENT)
+    message = await send_blob(node, {"blob": {"hash": HASH}, "value": {"path": "docs", "filename": "hello.txt"}})
+    (item,) = await node.get(f"messages/{message['header']['id']}/data")
+    assert item["blob"] == {
+        "hash": HASH, "size": 11, "name": "docs/hello.txt", "path": "/docs", "public": HASH
+    }  # fmt: skip
+    assert (await node.ask("GET", f"data/{item['id']}/blob")).body == CONTENT
+    for wrong, code in (
+        ({"blob": {"hash": "5f" * 32}}, "FF10239"),
+        ({"blob": {"hash": HASH}, "datatype": {"name": "t", "version": "1"}, "value": 1}, "FFD2504"),
+    ):
+        answer = await node.send("POST", "messages/broadcast", {"data": [wrong]})
+        assert answer.code == code
+
+
+async def test_a_value_or_a_blob_is_published_because_somebody_asks(node: Node) -> None:
+    uploaded = await upload(node, CONTENT, metadata='{"a":1}')
+    published = await node.send("POST", f"data/{uploaded.id}/value/publish", {"idempotencyKey": "once"})
+    reference = sha256(b'{"a":1}').hex()
+    assert json.loads(published.body) == uploaded.json | {"public": reference}
+    again = await node.send("POST", f"data/{uploaded.id}/value/publish", {"idempotencyKey": "once"})
+    assert (again.status, again.code) == (409, "FF10431")
+    other = await node.send("POST", f"data/{uploaded.id}/blob/publish", {"idempotencyKey": "once"})
+    assert (other.status, other.code) == (409, "FF10431")
+    assert "public" not in (await node.get(f"data/{uploaded.id}"))["blob"]
+    blob = await node.send("POST", f"data/{uploaded.id}/blob/publish", {})
+    assert json.loads(blob.body)["blob"]["public"] == HASH
+    storage = Path(node.parts.config.state_dir) / "storage"
+    assert (storage / HASH[:2] / HASH[2:]).read_bytes() == CONTENT
+    assert (storage / reference[:2] / reference[2:]).read_bytes() == b'{"a":1}'
+    made = await node.get("transactions", sort="created")
+    assert [each["type"] for each in made] == ["data_publish"] * 2
+    assert await operations_of(node, made[0]["id"]) == [("sharedstorage_upload_value", "Succeeded")]
+
+
+@pytest.mark.parametrize(
+    "what, body, code, status",
+    [
+        ("value", {}, "FF10199", 400),
+        ("value", {"idempotencyKey": "x" * 300}, "FF00135", 400),
+        ("value", {"idempotencyKey": 1}, "FFD2104", 400),
+    ],
+)
+async def test_what_cannot_be_published(node: Node, what: str, body: Any, code: str, status: int) -> None:
+    uploaded = await upload(node, CONTENT, **({} if code == "FF10199" else {"metadata": "x"}))
+    answer = await node.send("POST", f"data/{uploaded.id}/{what}/publish", body)
+    assert (answer.status, answer.code) == (status, code)
+    assert await node.get("transactions") == []
+
+
+async def test_what_is_not_there_cannot_be_published(node: Node) -> None:
+    stored = json.loads((await node.send("POST", "data", {"value": 1})).body)
+    assert (await node.send("POST", f"data/{stored['id']}/blob/publish", {})).code == "FF10241"
+    for what in ("value", "blob"):
+        answer = await node.send("POST", f"data/{UNKNOWN}/{what}/publish", {})
+        assert (answer.status, answer.code) == (404, "FF10109")
+
+
+async def test_an_upload_is_done_once_more_when_shared_storage_lost_it(node: Node) -> None:
+    uploaded = await upload(node, CONTENT)
+    await node.send("POST", f"data/{uploaded.id}/blob/publish", {})
+    lost = Path(node.parts.config.state_dir) / "storage" / HASH[:2] / HASH[2:]
+    lost.unlink()
+    (operation,) = await node.get("operations")
+    answer = await node.send("POST", f"operations/{operation['id']}/retry", {})
+    assert answer.status == 202, answer.body
+    await node.until(f"operations/{json.loads(answer.body)['id']}", lambda found: found["status"] == "Succeeded")
+    assert lost.read_bytes() == CONTENT

@@ -277,6 +277,9 @@ CREATE TABLE transactions (
     blockchain_ids  TEXT
 ) STRICT;
 
+CREATE UNIQUE INDEX transactions_idempotency ON transactions (namespace, idempotency_key)
+ WHERE idempotency_key IS NOT NULL;
+
 CREATE TABLE verifications (
     namespace INTEGER NOT NULL REFERENCES namespaces (id),
     claim     BLOB NOT NULL,

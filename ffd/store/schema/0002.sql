@@ -88,6 +88,10 @@ CREATE TABLE blobs (
 -- Data that is a blob, by the blob: who waits for it, and who still needs it.
 CREATE INDEX data_blob ON data (namespace, (blob ->> '$.hash')) WHERE blob IS NOT NULL;
 
+-- What is published because an app asks for it may have a key, which is used once.
+CREATE UNIQUE INDEX transactions_idempotency ON transactions (namespace, idempotency_key)
+ WHERE idempotency_key IS NOT NULL;
+
 -- Datatypes as they were confirmed. A message knows those only whose definition was pinned before it, whenever its own
 -- turn came: so all members decide alike.
 CREATE TABLE datatypes (
