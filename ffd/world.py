@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import socket
+import ssl
 import stat
 import time
 from abc import ABC, abstractmethod
@@ -139,6 +140,25 @@ class World(ABC):
     @abstractmethod
     def read_now(self, path: Path, *, bytes_max: int) -> bytes | None:
         """The content of a small file, in the event loop; None when it cannot be read or is larger."""
+
+    @abstractmethod
+    async def read_guarded(self, path: Path, *, bytes_max: int, secret: bool) -> bytes:
+        """The content of a file that nobody but its owner, this user or root, can change; links are followed.
+
+        One that is `secret` nobody else may read, but the group of a file of root's. Raises OSError, Full, Invalid
+        FFD1403.
+        """
+
+    @abstractmethod
+    async def tls_context(self, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+        """What a TLS server needs: TLS 1.2 or newer, HTTP/1.1; clients may show a certificate that `client_ca` signed.
+
+        Raises OSError, and Invalid FFD1403 as `read_guarded`, FFD1404 when the files hold no certificate and its key.
+        """
+
+    @abstractmethod
+    async def compute(self, work: Callable[..., T], *args: Any) -> T:
+        """Run a plain function that only thinks, and long, beside the event loop."""
 
     @abstractmethod
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
@@ -372,6 +392,15 @@ class RealWorld(World):
         except (OSError, Full):
             return None
 
+    async def read_guarded(self, path: Path, *, bytes_max: int, secret: bool) -> bytes:
+        return await trio.to_thread.run_sync(_read_guarded, path, bytes_max, secret)
+
+    async def tls_context(self, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+        return await trio.to_thread.run_sync(_tls_context, certificate, key, client_ca)
+
+    async def compute(self, work: Callable[..., T], *args: Any) -> T:
+        return await trio.to_thread.run_sync(work, *args)
+
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         def write(nonce: str) -> None:
             if make_folder and not path.parent.exists():
@@ -518,6 +547,52 @@ def _read_bounded(path: Path, bytes_max: int) -> bytes:
     if len(content) > bytes_max:
         raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes: it is not something this node may read whole")
     return content
+
+
+def _read_guarded(path: Path, bytes_max: int, secret: bool) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        _check_guarded(path, os.fstat(descriptor), secret)
+        content = file.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise Full("FFD4001", f"{path} is larger than {bytes_max} bytes: it is not something this node may read whole")
+    return content
+
+
+def _check_guarded(path: Path, found: os.stat_result, secret: bool) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise Invalid("FFD1403", f"{path} is not a file: name one")
+    if found.st_uid not in (0, os.getuid()):
+        raise Invalid("FFD1403", f"{path} belongs to another user: give it to this user or to root")
+    others = 0o022
+    if secret:
+        # The group of a file of root's is how an administrator or a service manager hands it to us alone.
+        others |= 0o004 if found.st_uid == 0 else 0o044
+    if found.st_mode & others:
+        what = "read or changed" if secret else "changed"
+        raise Invalid("FFD1403", f"{path} can be {what} by other users: take that right away, as chmod go= does")
+
+
+def _tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    for path, secret in ((certificate, False), (key, True), (client_ca, False)):
+        if path is not None:
+            _check_guarded(path, path.stat(), secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")  # never asked for on the terminal
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except ssl.SSLError as error:
+        named = f"{certificate} and {key}" + (f", with {client_ca}," if client_ca else "")
+        raise Invalid(
+            "FFD1404",
+            f"{named} are not a certificate, its key without a password, and authorities, in PEM "
+            f"({(error.reason or 'unreadable').lower().replace('_', ' ')}): name those that belong together",
+        ) from error
+    return context
 
 
 def _write_durably(path: Path, content: bytes, mode: int, nonce: str) -> None:

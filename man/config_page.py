@@ -85,10 +85,18 @@ At a SIGHUP the file and the environment are read again.
 .Va timeouts.stop_s ,
 .Va limits.message_bytes_max ,
 .Va limits.unsent_messages_max ,
-.Va limits.blob_bytes_max
+.Va limits.disk_reserve_bytes ,
+.Va limits.blob_bytes_max ,
+.Va http.certificate_file ,
+.Va http.key_file ,
+.Va http.client_ca_file ,
+.Va http.tokens_file ,
+.Va http.passwords_file ,
+.Va http.hosts
 and
-.Va limits.disk_reserve_bytes
-are taken over; everything else is at the next start.
+.Va http.cors_origins
+are taken over, the files that these name are read again, and connections that are open stay; everything else is at
+the next start.
 A configuration with errors changes nothing, and the log says what is wrong with it.
 """.lstrip()
 

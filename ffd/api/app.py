@@ -136,20 +136,22 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "status/multiparty", part_status.get_multiparty, answer="MultipartyStatus"),
     Route(
         "GET", f"{API}/namespaces", namespaces.list_namespaces, switches=("includeinitializing",), everywhere=True,
-        answer="[Namespace]",
+        answer="[Namespace]", for_all=True,
     ),
     Route("GET", f"{API}/namespaces/{{ns}}", namespaces.get_namespace, everywhere=True, answer="Namespace"),
     Route("GET", f"{API}/websockets", part_status.get_websockets, everywhere=True, answer="WebSocketStatus"),
-    Route("GET", "/livez", status.get_live, everywhere=True, answer="Live", ours=True),
-    Route("GET", "/readyz", status.get_ready, everywhere=True, answer="Ready", statuses=(200, 503), ours=True),
+    Route("GET", "/livez", status.get_live, everywhere=True, answer="Live", ours=True, for_all=True),
+    Route(
+        "GET", "/readyz", status.get_ready, everywhere=True, answer="Ready", statuses=(200, 503), ours=True,
+        for_all=True,
+    ),
 )  # fmt: skip
 
 
 def build_app(desk: Desk) -> ASGIApp:
     """The ASGI app that answers with what is on the desk."""
     served = [
-        StarletteRoute(path, _endpoint(desk, handlers), methods=list(handlers))
-        for path, handlers in _by_path(ROUTES).items()
+        StarletteRoute(path, _endpoint(desk, routes), methods=list(routes)) for path, routes in _by_path(ROUTES).items()
     ]
     served += description_routes(desk, ROUTES)
     app = Starlette(routes=served, exception_handlers=dict(HANDLERS))
@@ -157,20 +159,21 @@ def build_app(desk: Desk) -> ASGIApp:
     return app
 
 
-def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Handler]]:
-    """For each path the handlers by method, so that a method that is not there is refused with those that are."""
-    paths: dict[str, dict[str, Handler]] = {}
+def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
+    """For each path its rows by method, so that a method that is not there is refused with those that are."""
+    paths: dict[str, dict[str, Route]] = {}
     for route in routes:
         for path in route.paths:
-            paths.setdefault(path, {})[route.method] = route.handler
+            paths.setdefault(path, {})[route.method] = route
     return paths
 
 
-def _endpoint(desk: Desk, handlers: Mapping[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(desk: Desk, routes: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         # The framework asks for HEAD where there is GET, and the door sends no body then.
-        handler = handlers["GET" if request.method == "HEAD" else request.method]
-        return _response(await _in_time(Call(desk, request), handler))
+        route, call = routes["GET" if request.method == "HEAD" else request.method], Call(desk, request)
+        route.check(call.caller, call.path.get("ns"), desk.default_namespace)
+        return _response(await _in_time(call, route.handler))
 
     return endpoint
 

@@ -7,13 +7,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
 import trio
 from starlette.requests import ClientDisconnect, Request
 
 from ffd.api import filters, refusals
+from ffd.api.caller import Caller
 from ffd.api.desk import Desk
 from ffd.model.canonical import decode_envelope
 from ffd.model.errors import FfdError, Full, Invalid, NotFound
@@ -69,6 +70,11 @@ class Call:
     def namespace(self) -> Namespace:
         """The namespace in the path, or the default one. Raises NotFound FF10436."""
         return self.desk.namespace(self.path.get("ns", self.desk.default_namespace))
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return cast(Caller, self._request.state.caller)
 
     @property
     def request_id(self) -> str:

@@ -5,14 +5,18 @@ connection is checked like the first one, its upgrade to WebSocket is noticed, a
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import trio
 
 from ffd.api import heads, refusals
+from ffd.api.caller import LOCAL, NOBODY, Caller
 from ffd.api.heads import Body, Head
 from ffd.api.limits import DoorLimits
+from ffd.api.origins import Greeting, Headers
 from ffd.model.errors import Away, FfdError, Full
 
+_UNGREETED = Greeting()
 RECEIVE_BYTES = 64 * 1024
 PIPELINED_BYTES_MAX = 64 * 1024
 """What is read ahead while a request is being answered, so that the client's going is noticed."""
@@ -49,14 +53,37 @@ class Bodies:
         self._uploads -= 1
 
 
+class Asked(Protocol):
+    """Who connected where not everybody may come in; see `ffd.api.doorkeeper.Visitor`."""
+
+    def greet(self, head: Head) -> Greeting:
+        """What a request is told of its origin. Raises what refuses it."""
+
+    async def identify(self, head: Head) -> Caller:
+        """Whose request it is. Raises what refuses it."""
+
+
 class Gate(trio.abc.HalfCloseableStream):
     """What Hypercorn takes for its client's stream. Closing it ends the talk; the stream itself is its maker's."""
 
     def __init__(
-        self, stream: trio.abc.Stream, limits: DoorLimits, bodies: Bodies, answer: Callable[[FfdError], bytes]
+        self,
+        stream: trio.abc.Stream,
+        limits: DoorLimits,
+        bodies: Bodies,
+        answer: Callable[[FfdError, Headers], bytes],
+        asked: Asked | None = None,
+        on_known: Callable[[], None] = lambda: None,
     ) -> None:
+        """`asked` checks each request, if anybody does; `on_known` is called at each one whose caller is known."""
         self.upgrade: Head | None = None
         """The request for a WebSocket at which the talk ended."""
+        self.caller = LOCAL
+        """Who asked for what is in hand."""
+        self.greeting = _UNGREETED
+        """What the request in hand is told of its origin."""
+        self._asked = asked
+        self._on_known = on_known
         self._stream = stream
         self._limits = limits
         self._bodies = bodies
@@ -89,10 +116,23 @@ class Gate(trio.abc.HalfCloseableStream):
         """
         try:
             raw = await self._next_raw_head(first)
-            return raw is not None and self._begin(heads.parse_head(raw, self._limits), raw)
+            if raw is None:
+                return False
+            head = heads.parse_head(raw, self._limits)
+            if self._asked is not None:
+                await self._ask(self._asked, head)
+            if self.caller is not NOBODY:
+                self._on_known()
+            return self._begin(head, raw)
         except FfdError as error:
             await self.refuse(error)
             return False
+
+    async def _ask(self, asked: Asked, head: Head) -> None:
+        self._answered = trio.Event()  # a stop waits for the answer from here on
+        self.greeting = _UNGREETED
+        self.greeting = asked.greet(head)
+        self.caller = NOBODY if self.greeting.preflight else await asked.identify(head)
 
     def end(self) -> None:
         """The request that was begun has its answer."""
@@ -117,7 +157,7 @@ class Gate(trio.abc.HalfCloseableStream):
 
     async def refuse(self, error: FfdError) -> None:
         """Answer with a refusal, unless another answer has begun, and close the gate."""
-        await self.cut_off(self._answer(error))
+        await self.cut_off(self._answer(error, self.greeting.headers))
 
     async def cut_off(self, answer: bytes) -> None:
         """Give the last answer, unless another one has begun, and close the gate."""

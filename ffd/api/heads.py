@@ -16,6 +16,8 @@ from ffd.model.errors import FfdError, Full, Invalid
 WEBSOCKET_VERSION = "13"
 
 _END = b"\r\n\r\n"
+_TLS_HANDSHAKE = 0x16
+_FIRST = frozenset(b"!#$%&'*+.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-\r\n")
 _BARE_FEED = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
@@ -78,8 +80,11 @@ def is_upload(head: Head) -> bool:
 def find_end(buffer: bytearray, searched: int, limits: DoorLimits) -> int | None:
     """Where the head that starts the buffer ends, or None if more must come; `searched` bytes were looked at before.
 
-    Raises at the first bare line feed and beyond `head_bytes_max`, without waiting for the end.
+    Raises at a first byte that begins no request, at the first bare line feed and beyond `head_bytes_max`, without
+    waiting for the end.
     """
+    if not searched and buffer:
+        _check_first(buffer[0])
     found = buffer.find(_END, max(0, searched - len(_END) + 1))
     end = found + len(_END) if found >= 0 else len(buffer)
     if _BARE_FEED.search(buffer, searched, end):
@@ -89,6 +94,14 @@ def find_end(buffer: bytearray, searched: int, limits: DoorLimits) -> int | None
             refusals.HEAD_TOO_LARGE, f"The head of the request is longer than {limits.head_bytes_max} bytes: shorten it"
         )
     return end if found >= 0 else None
+
+
+def _check_first(byte: int) -> None:
+    """Who speaks another protocol often waits for our answer before it says more."""
+    if byte == _TLS_HANDSHAKE:
+        raise Invalid(refusals.NOT_TLS, "No TLS is spoken at this port: use http or ws")
+    if byte not in _FIRST:
+        raise _malformed(f"it begins with byte 0x{byte:02x}")
 
 
 def parse_head(raw: bytes, limits: DoorLimits) -> Head:

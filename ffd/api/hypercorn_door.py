@@ -17,7 +17,7 @@ from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from ffd.api import heads, refusals
+from ffd.api import heads, origins, refusals
 from ffd.api.gate import Gate
 from ffd.api.limits import DoorLimits
 from ffd.api.peer import Peer
@@ -37,7 +37,10 @@ ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitab
 
 
 class HttpDoor:
-    """Serves connections with one app; `X-FFD` with the version is on every answer."""
+    """Serves connections with one app; `X-FFD` with the version is on every answer.
+
+    The app finds in its scope's `state`: `peer`, `caller` and `request_id`.
+    """
 
     def __init__(self, app: ASGIApp, limits: DoorLimits, version: str, new_id: Callable[[], str]) -> None:
         self._app = app
@@ -96,7 +99,7 @@ class _Exchanges(ASGIWrapper):
 
     async def __call__(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
         request_id = _given_id(scope) or self._new_id()
-        scope["state"] = {"peer": self._peer, "request_id": request_id}
+        scope["state"] = {"peer": self._peer, "caller": self._gate.caller, "request_id": request_id}
         try:
             always = partial(self._config.response_headers, "h11")
             await _Exchange(cast(Any, self.app), self._gate, receive, send, always).run(scope, request_id)
@@ -121,6 +124,8 @@ class _Exchange:
 
     async def run(self, scope: MutableMapping[str, Any], request_id: str) -> None:
         try:
+            if self._gate.greeting.preflight:
+                return await self._say(204, [])
             if heads.is_websocket_path(scope["path"]):
                 raise Invalid(refusals.UPGRADE_NEEDED, "Only WebSocket is spoken here: ask with Upgrade: websocket")
             await self._app(scope, self.receive, self.send)
@@ -141,6 +146,8 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_raw(self._gate.greeting.headers)]
         if self._early is not None:
             await self._cut_off(self._early, message)
         elif not self._started and not self._received and self._gate.holds_much_back:
@@ -170,10 +177,15 @@ class _Exchange:
             return
         status, body = refusals.refusal(error)
         headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-        headers += refusals.extra_headers(error)
-        raw = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers]
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self._say(status, [*headers, *refusals.extra_headers(error)], body)
+
+    async def _say(self, status: int, headers: origins.Headers, body: bytes = b"") -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _raw(headers: origins.Headers) -> Headers:
+    return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers]
 
 
 def _given_id(scope: MutableMapping[str, Any]) -> str | None:

@@ -11,12 +11,16 @@ class DoorLimits:
     """The bounds of all connections of one node; sizes in bytes, times in seconds."""
 
     connections_max: int = 1000
-    """Open connections; the next one is told 503."""
+    """Open connections; the next one takes the place of one that has not said who it is, or is told 503."""
+    stranger_s: float = 1
+    """How long a connection keeps its place for sure before it has said who it is."""
+    handshakes_max: int = 128
+    """TLS handshakes at one time; the next one ends the oldest."""
     head_bytes_max: int = 64 * KIB
     headers_max: int = 100
     target_bytes_max: int = 48 * KIB
     header_timeout_s: float = 10
-    """From a connection, or the first byte of a later request, to the end of its head."""
+    """From a connection, or the first byte of a later request, to the end of its head; and for a TLS handshake."""
     idle_s: float = 75
     """How long a connection is kept that asks nothing."""
     body_bytes_max: int = MIB

@@ -10,8 +10,9 @@ from ffd.model.times import format_time
 
 
 async def list_namespaces(call: Call) -> Answer:
-    """All namespaces of the node. None is ever initializing: ffd answers when all are open."""
-    return object_of(f"[{','.join([namespace_json(call.desk, each) for each in call.desk.namespaces.values()])}]")
+    """All namespaces that the caller may use. None is ever initializing: ffd answers when all are open."""
+    shown = [each for each in call.desk.namespaces.values() if call.caller.may_use(each.name)]
+    return object_of(f"[{','.join([namespace_json(call.desk, each) for each in shown])}]")
 
 
 async def get_namespace(call: Call) -> Answer:

@@ -5,7 +5,7 @@ each of ours that is not named here, is answered by what the caller can do about
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -37,11 +37,18 @@ BODIES = "FFD2013"
 REFUSED = "FFD2014"
 """What the web framework refused for a reason of its own."""
 UPLOADS = "FFD2015"
+HOST = "FFD2031"
+"""A Host that is not ours."""
+ORIGIN = "FFD2032"
+"""A web page of another site had it sent."""
+PASSWORDS = "FFD2033"
+NOT_TLS = "FFD2034"
+NOT_PLAIN = "FFD2035"
 
 _CODES: Mapping[int, str] = {
     400: "FF10327 FF10328",  # limits, but the remedy is another message
     401: "FF00169",
-    403: "FF00170",
+    403: f"FF00170 {HOST} {ORIGIN}",
     404: "FF00164 FF00167 FF00205 FF10109 FF10143 FF10187 FF10207 FF10209 FF10210 FF10226 FF10239 FF10241 FF10303"
     " FF10356 FF10436",
     405: f"FF00213 FF00214 {METHOD}",
@@ -103,7 +110,7 @@ def late(what: str, after_s: float) -> FfdError:
     return Away("FF00166", f"The request timed out after {after_s * 1000:.2f}ms: {what}")
 
 
-def raw_answer(error: FfdError, version: str) -> bytes:
+def raw_answer(error: FfdError, version: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
     """The refusal as the bytes of a last HTTP/1.1 answer, for a request that no framework has seen."""
     status, body = refusal(error)
     lines = [
@@ -112,7 +119,7 @@ def raw_answer(error: FfdError, version: str) -> bytes:
         f"Content-Length: {len(body)}",
         f"X-FFD: {version}",
         "Connection: close",
-        *(f"{name}: {value}" for name, value in extra_headers(error)),
+        *(f"{name}: {value}" for name, value in (*headers, *extra_headers(error))),
     ]
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
@@ -124,9 +131,9 @@ def last_answer(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
 
 
 def extra_headers(error: FfdError) -> list[tuple[str, str]]:
-    """What some statuses say in a header: how to upgrade (426)."""
+    """What some refusals say in a header: how to upgrade (426), how to say who one is (401)."""
     if error.code != UPGRADE_NEEDED:
-        return []
+        return list(getattr(error, "headers", ()))
     return [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
 
 

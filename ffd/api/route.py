@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ffd.api.call import Handler
+from ffd.api.caller import Caller
 
 API = "/api/v1"
 NAMESPACED = f"{API}/namespaces/{{ns}}"
@@ -25,7 +26,8 @@ class Route:
     it names one. `body`, `form` and `answer` name shapes of `ffd.api.shapes`: `Message`, a list `[Message]`, or one of
     several, `Message | MessageInOut`; nothing is no body. `statuses` are those of success, `media` the type of an
     answer that is no JSON. `kinds` says of a part of the path what it is, if not what its name says (`PATH_KINDS` of
-    `ffd.api.openapi`). `ours` marks what FireFly has not.
+    `ffd.api.openapi`). `ours` marks what FireFly has not. `for_all` lets those ask what is of no namespace who may not
+    use the whole node.
     """
 
     method: str
@@ -42,6 +44,7 @@ class Route:
     media: str = JSON
     kinds: Mapping[str, str] = field(default_factory=dict)
     ours: bool = False
+    for_all: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -49,6 +52,13 @@ class Route:
         if self.everywhere:
             return (self.path,)
         return f"{NAMESPACED}/{self.path}", f"{API}/{self.path}"
+
+    def check(self, caller: Caller, namespace: str | None, default: str) -> None:
+        """May this caller ask, in the namespace of the path or in the default one? Raises Invalid FF00170 (403)."""
+        if not self.everywhere or namespace is not None:
+            caller.check(namespace or default)
+        elif not self.for_all:
+            caller.check_node()
 
     @property
     def parts(self) -> tuple[str, ...]:

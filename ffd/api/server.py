@@ -7,19 +7,25 @@ WebSockets with 1001 and lets requests in flight finish, both within a deadline.
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
 
 import trio
 
 from ffd import __version__
 from ffd.api import heads, refusals
+from ffd.api.caller import Unauthorised
+from ffd.api.doorkeeper import Doorkeeper, Rules, Visitor
 from ffd.api.gate import Bodies, Gate, linger, send_quietly
 from ffd.api.heads import Head
 from ffd.api.hypercorn_door import ASGIApp, HttpDoor
 from ffd.api.limits import DoorLimits
+from ffd.api.origins import Headers
 from ffd.api.peer import Peer, peer_of
-from ffd.api.sockets import FAILED, GOING_AWAY, Socket, SocketClosed, open_socket
-from ffd.model.errors import Away, FfdError
+from ffd.api.sockets import FAILED, GOING_AWAY, POLICY, Socket, SocketClosed, open_socket
+from ffd.api.tls import Handshakes, NotSecured, say_goodbye
+from ffd.model.errors import Away, FfdError, Full, Invalid
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +37,16 @@ DEFAULTS = DoorLimits()
 Handler = Callable[[Socket], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """One listener, and who keeps it; nobody keeps a Unix socket, whose mode has decided already."""
+
+    listener: trio.abc.Listener[trio.abc.Stream]
+    keeper: Doorkeeper | None = None
+
+
 async def serve(
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    entrances: Sequence[Entrance],
     app: ASGIApp,
     websocket: Handler,
     *,
@@ -44,17 +58,35 @@ async def serve(
     """Serve all connections of the listeners, which are closed at the end, until cancelled; then drain.
 
     `websocket` is called with each accepted `Socket`; when it returns or raises, that socket is closed. `app` finds
-    `peer` and `request_id` in its scope's `state`; `new_id` makes the ids of requests that bring none.
+    `peer`, `caller` and `request_id` in its scope's `state`; `new_id` makes the ids of requests that bring none.
     """
     door = _Door(app, websocket, limits, version, new_id or _counted_ids())
     async with trio.open_nursery() as nursery:
         connections = await nursery.start(door.hold_connections)
         try:
-            task_status.started()
-            await trio.serve_listeners(door.serve_connection, list(listeners), handler_nursery=connections)
+            async with trio.open_nursery() as listening:
+                for each in entrances:
+                    await listening.start(door.listen, each, connections)
+                task_status.started()
         finally:
             door.stopping.set()
     raise AssertionError("unreachable: listeners are served until cancelled")
+
+
+class _Guest:
+    """One connection: `gate` once it may ask, `scope` ends it."""
+
+    def __init__(self, scope: trio.CancelScope) -> None:
+        self.scope = scope
+        self.gate: Gate | None = None
+        self.since = trio.current_time()
+
+    def stop(self) -> None:
+        """End it, unless it waits for an answer."""
+        if self.gate is None:
+            self.scope.cancel()
+        else:
+            self.gate.stop()
 
 
 class _Door:
@@ -67,7 +99,9 @@ class _Door:
         self._version = version
         self._http = HttpDoor(app, limits, version, new_id)
         self._bodies = Bodies(limits.bodies_bytes_max, limits.uploads_max)
-        self._open: dict[trio.abc.Stream, Gate] = {}
+        self._handshakes = Handshakes(limits)
+        self._open: dict[trio.abc.Stream, _Guest] = {}
+        self._strangers: dict[trio.abc.Stream, _Guest] = {}
         self._turned_away = 0
         self._empty = trio.Event()
 
@@ -78,8 +112,8 @@ class _Door:
                 task_status.started(connections)
                 await self.stopping.wait()
                 await self._http.stop()
-                for gate in self._open.values():
-                    gate.stop()
+                for guest in self._open.values():
+                    guest.stop()
                 await self._drain()
                 connections.cancel_scope.cancel()
 
@@ -91,27 +125,81 @@ class _Door:
             # Hypercorn shields its writes: only the loss of its stream ends one that nobody reads.
             await trio.aclose_forcefully(stream)
 
-    async def serve_connection(self, stream: trio.abc.Stream) -> None:
+    async def listen(
+        self,
+        entrance: Entrance,
+        connections: trio.Nursery,
+        task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve each connection of one listener."""
+        serve_one = partial(self.serve_connection, entrance.keeper)
+        await trio.serve_listeners(serve_one, [entrance.listener], handler_nursery=connections, task_status=task_status)
+
+    async def serve_connection(self, keeper: Doorkeeper | None, stream: trio.abc.Stream) -> None:
         """One connection to its end; the caller closes the stream."""
-        if len(self._open) >= self._limits.connections_max or self.stopping.is_set():
-            await self._turn_away(stream)
+        if self.stopping.is_set() or not self._make_room():
+            if keeper is None or keeper.rules.tls is None:
+                await self._turn_away(stream)
             return
-        gate = Gate(stream, self._limits, self._bodies, self._answer)
-        self._open[stream] = gate
         try:
-            await self._talk(stream, gate)
+            with trio.CancelScope() as scope:
+                self._open[stream] = self._strangers[stream] = guest = _Guest(scope)
+                await self._welcome(stream, guest, keeper)
         except Exception:
             log.exception("a connection failed")
         finally:
             del self._open[stream]
+            self._strangers.pop(stream, None)
             if self.stopping.is_set() and not self._open:
                 self._empty.set()
 
-    async def _talk(self, stream: trio.abc.Stream, gate: Gate) -> None:
+    def _make_room(self) -> bool:
+        """Is there a place? The oldest connection that has not said who it is may have to leave its own."""
+        if len(self._open) < self._limits.connections_max:
+            return True
+        if not self._strangers:
+            return False
+        stream, guest = next(iter(self._strangers.items()))
+        if trio.current_time() - guest.since < self._limits.stranger_s:
+            return False
+        del self._strangers[stream]
+        guest.scope.cancel()
+        return True
+
+    async def _welcome(self, stream: trio.abc.Stream, guest: _Guest, keeper: Doorkeeper | None) -> None:
+        """Behind TLS where the door has it: let the guest ask."""
+        rules = keeper.rules if keeper is not None else None
+        if rules is None or rules.tls is None:
+            await self._talk(stream, stream, guest, keeper, rules)
+            return
+        try:
+            secured = await self._handshakes.secure(stream, rules.tls)
+        except NotSecured as why:
+            log.debug("no TLS: %s", why, extra={"address": peer_of(stream).address})
+            if why.plain_http:
+                await self._refuse_plain(stream)
+            return
+        await self._talk(secured, stream, guest, keeper, rules)
+        await say_goodbye(secured, self._limits)
+
+    async def _talk(
+        self,
+        stream: trio.abc.Stream,
+        wire: trio.abc.Stream,
+        guest: _Guest,
+        keeper: Doorkeeper | None,
+        rules: Rules | None,
+    ) -> None:
         peer = peer_of(stream)
+        visitor = Visitor(keeper, rules, stream, peer) if keeper is not None and rules is not None else None
+
+        def known() -> None:
+            self._strangers.pop(wire, None)
+
+        gate = guest.gate = Gate(stream, self._limits, self._bodies, self._answer, visitor, known)
         upgrade = await self._talk_http(gate, peer)
         if upgrade is not None:
-            await self._talk_websocket(stream, gate, upgrade, peer)
+            await self._talk_websocket(stream, gate, upgrade, peer, visitor)
         await gate.linger()
 
     async def _talk_http(self, gate: Gate, peer: Peer) -> Head | None:
@@ -125,22 +213,27 @@ class _Door:
             gate.end()
         return gate.upgrade
 
-    async def _talk_websocket(self, stream: trio.abc.Stream, gate: Gate, head: Head, peer: Peer) -> None:
+    async def _talk_websocket(
+        self, stream: trio.abc.Stream, gate: Gate, head: Head, peer: Peer, visitor: Visitor | None
+    ) -> None:
         try:
             heads.handshake(head)
         except FfdError as error:
             await gate.refuse(error)
             return
         try:
-            async with open_socket(stream, head, gate.rest(), peer, self._limits, self._version) as socket:
-                await self._handle(socket)
+            identify = visitor.identify if visitor is not None else None
+            async with open_socket(stream, head, gate.rest(), peer, self._limits, self._version, identify) as socket:
+                await self._handle(socket, visitor)
         except* SocketClosed:
             log.debug("a client went before its WebSocket was open")
         await linger(stream, self._limits)
 
-    async def _handle(self, socket: Socket) -> None:
+    async def _handle(self, socket: Socket, visitor: Visitor | None) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._close_at_stop, socket)
+            if visitor is not None:
+                nursery.start_soon(_close_when_unknown, socket, visitor)
             code = await self._run_handler(socket)
             await socket.close(code)
             nursery.cancel_scope.cancel()
@@ -163,6 +256,11 @@ class _Door:
         await self.stopping.wait()
         await socket.close(GOING_AWAY, "ffd is stopping")
 
+    async def _refuse_plain(self, stream: trio.abc.Stream) -> None:
+        error = Invalid(refusals.NOT_PLAIN, "This port speaks TLS: use https or wss")
+        await send_quietly(stream, self._answer(error), self._limits)
+        await linger(stream, self._limits)
+
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
         if self._turned_away >= TURNED_AWAY_MAX:
             return
@@ -177,8 +275,21 @@ class _Door:
         finally:
             self._turned_away -= 1
 
-    def _answer(self, error: FfdError) -> bytes:
-        return refusals.raw_answer(error, self._version)
+    def _answer(self, error: FfdError, headers: Headers = ()) -> bytes:
+        return refusals.raw_answer(error, self._version, headers)
+
+
+async def _close_when_unknown(socket: Socket, visitor: Visitor) -> None:
+    """Whose credentials are taken away is told to go, and not only at its next request."""
+    while True:
+        await visitor.changed()
+        try:
+            await socket.caller()
+        except Unauthorised as gone:
+            await socket.close(POLICY, gone.text)
+            return
+        except Full:  # it is asked again at its next start
+            continue
 
 
 def _counted_ids() -> Callable[[], str]:

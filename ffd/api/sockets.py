@@ -7,9 +7,9 @@ inflates without bound). trio-websocket is pinned and `tests/api/test_sockets.py
 goes.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import trio
 import wsproto
@@ -18,12 +18,14 @@ from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Ping
 
 from ffd.api import heads
+from ffd.api.caller import LOCAL, Caller
 from ffd.api.heads import Head
 from ffd.api.limits import DoorLimits
 from ffd.api.peer import Peer
 
 NORMAL = 1000
 GOING_AWAY = 1001
+POLICY = 1008
 FAILED = 1011
 
 WRITE_BYTES = 256 * 1024
@@ -34,6 +36,8 @@ QUEUED_MAX = 16
 """Messages that are read ahead of who handles them: enough for one commit to take many, few enough to hold."""
 FRAGMENTS_MAX = 4096
 """Pieces that a message may come in, beside one for each 16 of its bytes: empty ones would be kept without end."""
+
+Identify: TypeAlias = Callable[[Head], Awaitable[Caller]]
 
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -50,7 +54,9 @@ class SocketClosed(Exception):
 class Socket:
     """An open WebSocket: whose it is, what it was opened with, and its three methods."""
 
-    def __init__(self, connection: WebSocketConnection, head: Head, peer: Peer, close_s: float) -> None:
+    def __init__(
+        self, connection: WebSocketConnection, head: Head, peer: Peer, close_s: float, identify: Identify | None
+    ) -> None:
         self.path = head.path
         self.query = head.query
         """The raw query string; `filters.parse_pairs` reads it."""
@@ -59,9 +65,15 @@ class Socket:
         self.peer = peer
         self._connection = connection
         self._close_s = close_s
+        self._identify = identify
+        self._head = head
 
     def __repr__(self) -> str:
         return f"<Socket {self.path} uid={self.peer.uid} {self._connection.closed or 'open'}>"
+
+    async def caller(self) -> Caller:
+        """Whose WebSocket it is, as of now. Raises Unauthorised when its credentials have been taken away."""
+        return LOCAL if self._identify is None else await self._identify(self._head)
 
     async def receive(self) -> str | bytes:
         """The next message; raises `SocketClosed`. Pings are answered while this waits."""
@@ -120,11 +132,18 @@ def text_frame(text: str) -> bytes:
 
 @asynccontextmanager
 async def open_socket(
-    stream: trio.abc.Stream, head: Head, rest: bytes, peer: Peer, limits: DoorLimits, version: str
+    stream: trio.abc.Stream,
+    head: Head,
+    rest: bytes,
+    peer: Peer,
+    limits: DoorLimits,
+    version: str,
+    identify: Identify | None = None,
 ) -> AsyncGenerator[Socket, None]:
     """Accept the upgrade that `head` asks for (checked by `heads.handshake`); `rest` is what came behind it.
 
-    No more is read on the way out. Raises `SocketClosed`, in a group, if the client goes before it is accepted.
+    `identify` says whose it is, where that is asked. No more is read on the way out. Raises `SocketClosed`, in a group,
+    if the client goes before it is accepted.
     """
     replay = _Replay(stream, heads.handshake(head), rest)
     connection = _Connection(
@@ -139,7 +158,7 @@ async def open_socket(
         await _accept(connection, version)
         replay.opened.set()
         try:
-            yield Socket(connection, head, peer, limits.close_s)
+            yield Socket(connection, head, peer, limits.close_s, identify)
         finally:
             reader.cancel_scope.cancel()
 

@@ -9,6 +9,7 @@ import msgspec
 
 from ffd import __version__
 from ffd.api.call import Answer, Call, object_of
+from ffd.api.caller import NOBODY, Caller
 from ffd.api.desk import Desk, PluginFacts
 from ffd.api.namespaces import namespace_json
 from ffd.api.subscriptions import offset_of
@@ -29,7 +30,7 @@ async def get_status(call: Call) -> Answer:
     desk, namespace = call.desk, call.namespace
     ledger = await desk.status.ledger(namespace.name)
     storage = await desk.status.storage(namespace.name)
-    stored = await desk.store.read(lambda tx: _stored(tx, desk, namespace))
+    stored = await desk.store.read(lambda tx: _stored(tx, desk, namespace, call.caller))
     facts = _firefly(namespace, ledger, storage) | {
         "ffd": _process(desk)
         | stored
@@ -45,8 +46,10 @@ async def get_live(call: Call) -> Answer:
 
 
 async def get_ready(call: Call) -> Answer:
-    """Is the node ready to work? 503 with the reasons when it is not."""
+    """Is the node ready to work? 503 with the reasons when it is not; a stranger is told none."""
     reasons = list(call.desk.status.unready())
+    if reasons and call.caller is NOBODY:
+        return Answer(503, _json({"ready": False}))
     return Answer(503, _json({"ready": False, "reasons": reasons})) if reasons else object_of('{"ready":true}')
 
 
@@ -91,14 +94,14 @@ def _process(desk: Desk) -> Facts:
     }
 
 
-def _stored(tx: Transaction, desk: Desk, namespace: Namespace) -> Facts:
+def _stored(tx: Transaction, desk: Desk, namespace: Namespace, caller: Caller) -> Facts:
     """What the rows say, all of one moment."""
     sequences = backlog.sequences(tx)
     return {
         "sequences": _named(sequences),
         "backlog": _named(backlog.backlog(tx, namespace.number)),
         "blocked": [_blocked(each) for each in backlog.blocked(tx, namespace.number, limit=BLOCKED_MAX)],
-        "subscriptions": _subscriptions(tx, desk),
+        "subscriptions": _subscriptions(tx, desk, caller),
     }
 
 
@@ -123,12 +126,12 @@ def _blocked(each: Blocked) -> Facts:
     }
 
 
-def _subscriptions(tx: Transaction, desk: Desk) -> Sequence[Facts]:
-    """Every durable subscription of the node's namespaces; `active` says that this process delivers it."""
+def _subscriptions(tx: Transaction, desk: Desk, caller: Caller) -> Sequence[Facts]:
+    """Every durable subscription in the caller's namespaces; `active` says that this process delivers it."""
     served = {each.subscription.id: each.statistics.in_flight for each in desk.subscriptions.served()}
     newest: dict[int, int] = {}
     found: list[Facts] = []
-    configured = {namespace.number for namespace in desk.namespaces.values()}
+    configured = {each.number for each in desk.namespaces.values() if caller.may_use(each.name)}
     for row in subscriptions.every(tx):
         if row.namespace not in configured:
             continue

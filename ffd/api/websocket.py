@@ -15,6 +15,7 @@ from typing import NoReturn
 import trio
 
 from ffd.api.acks import Started, acknowledge, refuse
+from ffd.api.caller import NOBODY
 from ffd.api.desk import Desk
 from ffd.api.filters import parse_pairs
 from ffd.api.frames import (
@@ -106,6 +107,7 @@ class Session:
         self._desk = desk
         self._limits = limits
         self._scope = scoped_namespace(socket.path)
+        self._caller = NOBODY
         self._started: list[Started] = []
         self._outgoing, self._to_write = trio.open_memory_channel[Sequence[str]](WRITES_WAITING_MAX)
         self._unanswered: deque[_Sending] = deque()
@@ -118,15 +120,16 @@ class Session:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
                 nursery.start_soon(self._reply)
-                await self._start_by_url(nursery)
                 await self._listen(nursery)
                 nursery.cancel_scope.cancel()
         finally:
             self._desk.subscriptions.places.give_back(len(self._started))
 
     async def _listen(self, nursery: trio.Nursery) -> None:
-        """Do what the app says, until it says what ends the connection."""
+        """Do what the app says, in its URL first, until it says what ends the connection."""
         try:
+            self._caller = await self.socket.caller()
+            await self._start_by_url(nursery)
             while True:
                 for frame in await self.socket.receive_many():
                     await self._handle(frame, nursery)
@@ -157,7 +160,9 @@ class Session:
         elif kind == "nack":
             refuse(self._started, parse_ack(raw))
         elif kind == "start":
-            self._start(parse_start(raw), nursery)
+            start = parse_start(raw)
+            self._caller = await self.socket.caller()  # FireFly reference 9.4: asked again at each start
+            self._start(start, nursery)
         else:
             raise Invalid("FF10177", f"Unknown action type '{kind[:40]}': start, ack, nack and send are known")
 
@@ -241,6 +246,8 @@ class Session:
     def _ephemeral(self, start: Start) -> Subscription:
         id = format_uuid(self._desk.world.new_id())
         everywhere = start.namespace == EVERY_NAMESPACE and not self._scope
+        if everywhere:
+            self._caller.check_node()
         filter = parse_filter(bytes(start.filter)) if bytes(start.filter) != b"null" else SubscriptionFilter()
         compile_filter(filter)
         return Subscription(
@@ -255,10 +262,14 @@ class Session:
         )
 
     def _namespace(self, name: str | None) -> Namespace:
-        """The namespace that a frame is for. Raises Invalid FF10462 off the connection's scope, NotFound FF10187."""
+        """The namespace that a frame is for.
+
+        Raises Invalid FF10462 off the connection's scope, FF00170 off the caller's namespaces; NotFound FF10187.
+        """
         if self._scope and name and name != self._scope:
             raise Invalid("FF10462", f"this connection is for namespace '{self._scope}', not for '{name[:64]}'")
         chosen = name or self._scope or self._desk.default_namespace
+        self._caller.check(chosen)
         found = self._desk.namespaces.get(chosen)
         if found is None:
             raise NotFound("FF10187", f"Namespace does not exist: '{chosen[:64]}'")

@@ -18,7 +18,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-CONFIGURATION = ("FFD1001", "FFD1109", "FFD1201", "FFD1202", "FFD1203")
+CONFIGURATION = ("FFD1001", "FFD1109", "FFD1402", "FFD1403", "FFD1404", "FFD1201", "FFD1202", "FFD1203")
 """A fault in a key, in an option of a plugin, or a plugin that is not there: the configuration is to be changed."""
 SWITCH_S = 0.0002
 """How long a thread that comes back from the disk may wait for the loop to let go of the interpreter. Python's own 5 ms

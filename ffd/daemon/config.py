@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ffd.daemon import paths
 from ffd.daemon import settings as key
-from ffd.daemon.http import HttpConfig, check_http
+from ffd.daemon.http import HttpConfig, check_http, completed
 from ffd.daemon.reading import Reading
 from ffd.daemon.settings import Described, EnvText
 from ffd.model.errors import Invalid
@@ -31,8 +31,10 @@ NOTHING: Mapping[str, str] = {}
 RELOADED = (
     "log.level", "timeouts.stop_s",
     "limits.message_bytes_max", "limits.unsent_messages_max", "limits.disk_reserve_bytes", "limits.blob_bytes_max",
+    "http.certificate_file", "http.key_file", "http.client_ca_file", "http.tokens_file", "http.passwords_file",
+    "http.hosts", "http.cors_origins",
 )  # fmt: skip
-"""What a SIGHUP takes over at once; the rest is for the next start."""
+"""What a SIGHUP takes over at once, with what is in the files of `http`; the rest is for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +257,11 @@ def _put(table: dict[str, object], key: tuple[str, ...], value: object) -> None:
 def _complete(config: Config, environ: Mapping[str, str]) -> Config:
     """What depends on the user and on other keys: the folders, and the default ledger and storage."""
     path = config.socket.path or str(paths.socket_path(environ))
-    state = config.state_dir or str(paths.state_dir(environ))
+    state = str(Path(config.state_dir or str(paths.state_dir(environ))).expanduser().absolute())
     return replace(
         config,
-        state_dir=str(Path(state).expanduser().absolute()),
+        state_dir=state,
+        http=completed(config.http, environ, state),
         socket=replace(config.socket, path=str(Path(path).expanduser().absolute())),
         namespaces={
             name: replace(each, network_name=each.network_name or name) for name, each in config.namespaces.items()

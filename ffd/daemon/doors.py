@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,20 +14,25 @@ import trio
 
 from ffd.api.app import build_app
 from ffd.api.desk import Desk, RequestLimits
+from ffd.api.doorkeeper import Doorkeeper
 from ffd.api.limits import DoorLimits
-from ffd.api.server import serve
+from ffd.api.server import Entrance, serve
 from ffd.api.websocket import SessionLimits, serve_websocket
 from ffd.daemon.config import Config
 from ffd.daemon.facts import NodeFacts
-from ffd.daemon.http import exposed
+from ffd.daemon.http import HttpConfig, exposed
 from ffd.daemon.parts import Parts, usable
 from ffd.daemon.roles import Roles
+from ffd.daemon.rules import load_rules
 from ffd.daemon.work import publisher_of
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
-from ffd.model.errors import Broken, Conflict, Invalid
+from ffd.model.errors import Broken, Conflict, FfdError, Invalid
 from ffd.model.ids import format_uuid
 from ffd.outbound.accept import AcceptLimits, Acceptor
+from ffd.world import World
+
+log = logging.getLogger(__name__)
 
 LOCK_SUFFIX = ".lock"
 FORM_BYTES = 2 * 1024 * 1024
@@ -34,9 +41,41 @@ DRAIN_SHARE = 0.8
 """How much of the time for a stop the doors may take; the rest is for the roles and the store beneath them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The listeners of a node: those on Unix sockets, and those on TCP, which a keeper keeps."""
+
+    local: Sequence[trio.SocketListener]
+    distant: Sequence[trio.SocketListener]
+    keeper: Doorkeeper | None
+    open_loopback: bool
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the node can be reached: its Unix sockets first, then the URLs of its TCP ports."""
+        scheme = "https" if self.keeper is not None and self.keeper.rules.tls is not None else "http"
+        return [address_of(each) for each in self.local] + [f"{scheme}://{address_of(each)}" for each in self.distant]
+
+    def entrances(self) -> list[Entrance]:
+        """For the server."""
+        return [Entrance(each) for each in self.local] + [Entrance(each, self.keeper) for each in self.distant]
+
+    async def reload(self, config: Config, world: World) -> None:
+        """Take over the rules as they are on disk now; when they are wrong the old ones stay, and the log says why."""
+        if self.keeper is None:
+            return
+        # What a new configuration says of another address must not open this one.
+        http = replace(config.http, open_loopback=self.open_loopback)
+        try:
+            _check_exposure(http, self.distant)
+            self.keeper.take(await load_rules(http, world))
+        except FfdError as wrong:
+            log.error("the rules of http stay as they were: %s", wrong)
+
+
 @asynccontextmanager
-async def hold_doors(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
-    """The node's listeners, which no other process has, those of Unix sockets first. Raises Conflict when one has.
+async def hold_doors(parts: Parts) -> AsyncIterator[Doors]:
+    """The node's listeners, which no other process has, and their rules. Raises Conflict when one has them.
 
     What the service manager opened is taken as it is, of either kind instead of our own: it outlives this process, and
     nobody is refused meanwhile. A TCP listener of its has to keep the rules of `http`, or is refused: Invalid FFD1109.
@@ -47,7 +86,11 @@ async def hold_doors(parts: Parts) -> AsyncIterator[list[trio.SocketListener]]:
     async with AsyncExitStack() as stack:
         if not local:
             local = [await stack.enter_async_context(_hold_socket(parts))]
-        yield local + (_permitted(parts, distant) if distant else await _listen_tcp(parts))
+        http = parts.config.http
+        distant = distant or await _listen_tcp(parts)
+        _check_exposure(http, distant)
+        keeper = Doorkeeper(await load_rules(http, parts.world)) if distant else None
+        yield Doors(local, distant, keeper, http.open_loopback)
 
 
 @asynccontextmanager
@@ -73,17 +116,17 @@ async def _hold_socket(parts: Parts) -> AsyncIterator[trio.SocketListener]:
 async def serve_doors(  # noqa: ASYNC128 - serve() says when
     parts: Parts,
     desk: Desk,
-    listeners: list[trio.SocketListener],
+    doors: Doors,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the API on the listeners until cancelled."""
+    """Serve the API at the doors until cancelled."""
     limits = parts.config.limits
     session = SessionLimits(
         frames_in_flight_max=limits.frames_in_flight_max, subscriptions_max=limits.subscriptions_max
     )
     await serve(
-        listeners,
+        doors.entrances(),
         build_app(desk),
         partial(serve_websocket, desk, session),
         limits=door_limits(parts.config),
@@ -97,12 +140,11 @@ async def _listen_tcp(parts: Parts) -> list[trio.SocketListener]:
     return [await parts.world.listen_tcp(wanted.address, wanted.port)] if wanted.address else []
 
 
-def _permitted(parts: Parts, inherited: list[trio.SocketListener]) -> list[trio.SocketListener]:
-    """The service manager's TCP listeners, if each may be open as `http` is configured. Raises Invalid FFD1109."""
-    for listener in inherited:
-        if fault := exposed(parts.config.http, listener.socket.getsockname()[0]):
-            raise Invalid("FFD1109", f"the service manager's {address_of(listener)} is not served: {fault}")
-    return inherited
+def _check_exposure(http: HttpConfig, listeners: Sequence[trio.SocketListener]) -> None:
+    """May each of these be open as `http` is configured? Raises Invalid FFD1109."""
+    for listener in listeners:
+        if fault := exposed(http, listener.socket.getsockname()[0]):
+            raise Invalid("FFD1109", f"{address_of(listener)} is not served: {fault}")
 
 
 async def _listen(parts: Parts, path: Path) -> trio.SocketListener:
@@ -133,7 +175,7 @@ def address_of(listener: trio.SocketListener) -> str:
         return "@" + name.removeprefix(b"\0").decode("utf-8", "replace")
     if isinstance(name, str):
         return name
-    return f"http://[{name[0]}]:{name[1]}" if ":" in name[0] else f"http://{name[0]}:{name[1]}"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk:

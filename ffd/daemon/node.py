@@ -15,7 +15,7 @@ import trio
 from ffd import __version__
 from ffd.api.desk import Desk
 from ffd.daemon.config import Config
-from ffd.daemon.doors import accept_limits, address_of, hold_doors, make_desk, serve_doors
+from ffd.daemon.doors import Doors, accept_limits, hold_doors, make_desk, serve_doors
 from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, blob_limits, open_parts
 from ffd.daemon.roles import Roles
@@ -35,12 +35,12 @@ async def run_node(
 ) -> None:
     """Run a node until `stop` is set, then drain it. Raises Conflict when another one has the socket.
 
-    Of a new configuration the limits on what is accepted are taken over; the log level the host takes over by itself.
+    Of a new configuration the limits on what is accepted and the rules of the TCP door are taken over; the log level
+    the host takes over by itself.
     """
-    async with open_parts(config, world) as parts, hold_doors(parts) as listeners:
+    async with open_parts(config, world) as parts, hold_doors(parts) as entry:
         roles = Roles(world, parts.store, parts.process)
-        addresses = [address_of(each) for each in listeners]
-        desk = make_desk(parts, roles, addresses)
+        desk = make_desk(parts, roles, entry.addresses)
         async with trio.open_nursery() as below:
             for name, work in roles_of(parts).items():
                 below.start_soon(roles.keep, name, work)
@@ -48,10 +48,10 @@ async def run_node(
             below.start_soon(desk.confirmations.run)
             below.start_soon(sweep_blobs, parts)
             async with trio.open_nursery() as doors:
-                doors.start_soon(_follow_reloads, config, reload, desk)
-                await doors.start(serve_doors, parts, desk, listeners)
+                doors.start_soon(_follow_reloads, parts, reload, desk, entry)
+                await doors.start(serve_doors, parts, desk, entry)
                 _look_at_the_disk(parts)
-                ready(f"ffd {__version__} on {' and '.join(addresses)}", lambda: _do_a_turn(parts))
+                ready(f"ffd {__version__} on {' and '.join(entry.addresses)}", lambda: _do_a_turn(parts))
                 await stop.wait()
                 doors.cancel_scope.cancel()
             below.cancel_scope.cancel()
@@ -75,10 +75,11 @@ async def sweep_blobs(parts: Parts) -> None:
         _log.warning("what is left of blobs was not removed: %s", failure)
 
 
-async def _follow_reloads(begun: Config, reload: trio.MemoryReceiveChannel[Config], desk: Desk) -> None:
+async def _follow_reloads(parts: Parts, reload: trio.MemoryReceiveChannel[Config], desk: Desk, entry: Doors) -> None:
     async for config in reload:
+        await entry.reload(config, parts.world)
         # Batches stay as they were begun: what is accepted must fit into them.
-        limits = accept_limits(replace(config, batch=begun.batch))
+        limits = accept_limits(replace(config, batch=parts.config.batch))
         for acceptor in desk.acceptors.values():
             acceptor.limits = limits
         desk.blobs.limits = blob_limits(config)

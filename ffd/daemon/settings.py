@@ -100,6 +100,18 @@ def words(options: tuple[str, ...], meaning: str, *, shown: str) -> Any:
     return _key((), Setting("list of words", read, meaning, default=shown))
 
 
+def texts(meaning: str, *, shown: str) -> Any:
+    """A key whose value is a list of texts; in the environment, with commas between them."""
+
+    def read(value: object) -> tuple[str, ...]:
+        listed = [word.strip() for word in value.split(",")] if isinstance(value, EnvText) else value
+        if not isinstance(listed, list | tuple):
+            raise ValueError(f"must be a list of texts, not {named(value)}")
+        return tuple(_read_text(each) for each in listed)
+
+    return _key((), Setting("list of texts", read, meaning, default=shown))
+
+
 def count(default: int, meaning: str, *, unit: str, least: int = 1, most: int | None = None) -> Any:
     """A key whose value is a whole number of things."""
     return _key(default, Setting("number", _read_count, meaning, unit, least, most))

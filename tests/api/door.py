@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from ffd.api.limits import DoorLimits
 from ffd.api.refusals import HANDLERS
-from ffd.api.server import Handler, serve
+from ffd.api.server import Entrance, Handler, serve
 from ffd.api.sockets import Socket
 from ffd.model.errors import Conflict
 
@@ -141,7 +141,7 @@ async def serve_until_cancelled(
     limits: DoorLimits,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await serve([listener], app, websocket, limits=limits, version="1.2.3", task_status=task_status)
+    await serve([Entrance(listener)], app, websocket, limits=limits, version="1.2.3", task_status=task_status)
 
 
 async def unix_listener(path: Path) -> trio.SocketListener:
@@ -211,7 +211,8 @@ def small_app() -> Starlette:
 
     async def who(request: Request) -> Response:
         peer = request.state.peer
-        return JSONResponse({"uid": peer.uid, "pid": peer.pid, "id": request.state.request_id})
+        caller = request.state.caller.name
+        return JSONResponse({"uid": peer.uid, "pid": peer.pid, "id": request.state.request_id, "caller": caller})
 
     async def refuses(_request: Request) -> Response:
         raise Conflict("FF10430", "Idempotency key 'k' already used")

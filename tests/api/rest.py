@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import trio
 
 from ffd.daemon.config import Config, load_config
-from ffd.daemon.doors import address_of, hold_doors, make_desk, serve_doors
+from ffd.daemon.doors import hold_doors, make_desk, serve_doors
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
@@ -71,14 +71,14 @@ async def open_node(tmp_path: Path, *, roles: tuple[str, ...] = (), **settings: 
     """Run a node until the block ends: with these `roles` only (none: all), and these `settings` in its environment."""
     config = config_of(tmp_path, roles, settings)
     world = RealWorld()
-    async with open_parts(config, world) as parts, hold_doors(parts) as listeners:
+    async with open_parts(config, world) as parts, hold_doors(parts) as doors:
         keeper = Roles(world, parts.store, parts.process)
-        desk = make_desk(parts, keeper, [address_of(each) for each in listeners])
+        desk = make_desk(parts, keeper, doors.addresses)
         async with trio.open_nursery() as nursery:
             for name, work in roles_of(parts).items():
                 nursery.start_soon(keeper.keep, name, work)
             nursery.start_soon(desk.confirmations.run)
-            await nursery.start(serve_doors, parts, desk, listeners)
+            await nursery.start(serve_doors, parts, desk, doors)
             yield Node(parts, Path(config.socket.path))
             nursery.cancel_scope.cancel()
 

@@ -105,7 +105,7 @@ async def test_the_app_knows_who_asks(tmp_path: Path) -> None:
         client = await door.connect()
         who = json.loads((await client.get("/who", "X-FireFly-Request-ID: mine")).body)
         other = json.loads((await client.get("/who", "X-FireFly-Request-ID: \xe9")).body)
-    assert who == {"uid": os.getuid(), "pid": os.getpid(), "id": "mine"}
+    assert who == {"uid": os.getuid(), "pid": os.getpid(), "id": "mine", "caller": "local"}
     assert other["id"].startswith("r")
 
 

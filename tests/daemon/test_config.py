@@ -150,6 +150,39 @@ WRONG = {
         '[http]\naddress = "localhost"',
         "ffd.toml:2: http.address: 'localhost' is not an IP address: write one, such as 127.0.0.1 or ::1",
     ),
+    "another machine, in clear": (
+        '[http]\naddress = "0.0.0.0"\nopen_loopback = true',
+        "ffd.toml:2: http.address: 0.0.0.0 is not a loopback address, and other machines are spoken to in TLS only: "
+        "set certificate_file",
+    ),
+    "this machine, in clear, unasked": (
+        '[http]\naddress = "::1"',
+        "ffd.toml:2: http.address: without TLS every program of this machine could come in at ::1: set "
+        "http.open_loopback if so",
+    ),
+    "nobody to let in": (
+        '[http]\naddress = "10.0.0.1"\ncertificate_file = "c"\nkey_file = "k"',
+        "ffd.toml:2: http.address: nobody could be let in at 10.0.0.1: set tokens_file, passwords_file or "
+        "client_ca_file",
+    ),
+    "a certificate without its key": (
+        '[http]\ncertificate_file = "c"',
+        "ffd.toml:2: http.certificate_file: a certificate and its key_file are only of use together: set both",
+    ),
+    "authorities without TLS": (
+        '[http]\nclient_ca_file = "c"',
+        "ffd.toml:2: http.client_ca_file: client certificates are a part of TLS: set certificate_file too",
+    ),
+    "a host with a port": (
+        'http.hosts = ["node", "node:5000"]',
+        "ffd.toml:1: http.hosts: 'node:5000' is not a name or an address, without a port: write one",
+    ),
+    "all pages of the world": (
+        'http.cors_origins = ["*"]',
+        "ffd.toml:1: http.cors_origins: '*' is not an origin: write one such as https://app.example.com, without a "
+        "path; there is no word for all of them, since their pages would have the rights of whoever looks at them",
+    ),
+    "a text for a list": ('http.hosts = "node"', "ffd.toml:1: http.hosts: must be a list of texts, not 'node'"),
     "a number for a switch": ("http.open_loopback = 1", "ffd.toml:1: http.open_loopback: must be true or false, not 1"),
     "no port": ("http.port = 65536", "ffd.toml:1: http.port: 65536 is too large: at most 65535"),
     "no namespace by default": (
@@ -183,6 +216,17 @@ def test_a_typo_in_a_variable_names_the_variable() -> None:
         load_config(None, {"FFD_BATCH__MESAGES_MAX": "3"})
     with pytest.raises(Invalid, match="^FFD1001: FFD_BACTH__MESSAGES_MAX: unknown key; did you mean batch"):
         load_config(None, {"FFD_BACTH__MESSAGES_MAX": "3"})
+
+
+def test_files_of_the_door_are_in_the_service_managers_credentials_or_in_the_state(written: Path) -> None:
+    text = '[http]\ntokens_file = "tokens"\npasswords_file = "/etc/passwords"'
+    assert load(written, text).http.tokens_file == "/var/lib/ffd/tokens"
+    http = load(written, text, CREDENTIALS_DIRECTORY="/run/credentials/ffd.service").http
+    assert (http.tokens_file, http.passwords_file) == ("/run/credentials/ffd.service/tokens", "/etc/passwords")
+    assert (http.certificate_file, http.client_ca_file) == ("", "")
+    environ = {"FFD_HTTP__HOSTS": "a, b", "FFD_HTTP__OPEN_LOOPBACK": "true"}
+    http = load(written, "", **environ).http
+    assert http.hosts == ("a", "b") and http.open_loopback
 
 
 def test_what_a_reload_cannot_take_over_is_named(written: Path) -> None:

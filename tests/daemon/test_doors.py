@@ -13,8 +13,8 @@ async def test_a_socket_is_named_by_what_it_is_bound_to_and_not_by_what_was_aske
     for family, address, shown in (
         (socket.AF_UNIX, name, name),
         (socket.AF_UNIX, f"\0ffd-{tmp_path.name}", f"@ffd-{tmp_path.name}"),
-        (socket.AF_INET, ("127.0.0.1", 0), "http://127.0.0.1:"),
-        (socket.AF_INET6, ("::1", 0), "http://[::1]:"),
+        (socket.AF_INET, ("127.0.0.1", 0), "127.0.0.1:"),
+        (socket.AF_INET6, ("::1", 0), "[::1]:"),
     ):
         with trio.socket.socket(family) as bound:
             await bound.bind(address)

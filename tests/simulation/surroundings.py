@@ -6,6 +6,7 @@ import errno
 import hashlib
 import itertools
 import os
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -218,6 +219,16 @@ class SimWorld(World):
     def read_now(self, path: Path, *, bytes_max: int) -> bytes | None:
         content = path.read_bytes() if path.exists() else None
         return content if content is not None and len(content) <= bytes_max else None
+
+    async def read_guarded(self, path: Path, *, bytes_max: int, secret: bool) -> bytes:
+        return await self.read_file(path, bytes_max=bytes_max)
+
+    async def tls_context(self, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+        raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors", str(certificate))
+
+    async def compute(self, work: Callable[..., T], *args: Any) -> T:
+        await self.hop()
+        return work(*args)
 
     async def write_file(self, path: Path, content: bytes, *, mode: int = 0o600, make_folder: bool = False) -> None:
         with trio.CancelScope(shield=True):
