@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -24,6 +24,7 @@ import trio._core._run as trio_run
 from trio.testing import MockClock
 
 from ffd.api.desk import Desk
+from ffd.api.uploads import record_blob
 from ffd.daemon.config import Config, LedgerConfig, StorageConfig, default_config
 from ffd.daemon.doors import make_desk
 from ffd.daemon.node import sweep_blobs
@@ -32,8 +33,9 @@ from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
 from ffd.delivery.dispatcher import Dispatcher
 from ffd.inbound.rewind import key_known
+from ffd.model.data import BlobRef, seal_data
 from ffd.model.errors import Conflict, FfdError
-from ffd.model.ids import parse_uuid
+from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
 from ffd.model.subscription import parse_subscription
 from ffd.outbound.draft import Draft, parse_message
@@ -51,6 +53,7 @@ from tests.simulation.surroundings import EPOCH_NS, SimWorld
 NAMESPACE = "default"
 PATIENCE_S = 1800.0  # of virtual time, which costs nothing
 SKEW_S = 3600
+PIECE_BYTES = 3000
 DEFAULT_APP: Mapping[str, object] = {"firstEvent": "oldest", "withData": True, "readAhead": 10}
 MESSAGE_CONFIRMED, MESSAGE_REJECTED = "message_confirmed", "message_rejected"
 _CASTS = itertools.count()
@@ -340,6 +343,42 @@ class Node:
         if self._nursery is not None:
             self._nursery.start_soon(app.run, self.desk)
         return app
+
+    async def upload(self, content: bytes, value: object = None, **more: Any) -> str:
+        """Store a blob with a data item for it; the id of that."""
+        desk, number, world = self.desk, self.namespace.number, self.desk.world
+        async with desk.blobs.receive() as incoming:
+            for at in range(0, len(content), PIECE_BYTES):
+                await incoming.write(content[at : at + PIECE_BYTES])
+            hash = await incoming.finish()
+            text = None if value is None else json.dumps(value)
+            blob = BlobRef(hash.hex(), len(content))
+            item = seal_data(format_uuid(world.new_id()), world.now(), text, blob=blob, **more)
+            async with incoming.placed(hash):
+                await desk.store.write(lambda tx: record_blob(tx, number, incoming, hash, item))
+        return item.id
+
+    async def send_data(self, id: str, *, topic: str = "house") -> str:
+        """Broadcast a data item that is stored; the message's id."""
+        shown = {"header": {"topics": [topic]}, "data": [{"id": id}]}
+        (sent,) = await self.desk.acceptors[NAMESPACE].broadcast([parse_message(json.dumps(shown).encode())])
+        if isinstance(sent, FfdError):
+            raise sent
+        self.accepted[sent.id_text] = id
+        return sent.id_text
+
+    async def blob(self, hash: bytes) -> bytes:
+        """The content of a blob. Raises Away."""
+        async with aclosing(await self.desk.blobs.open(hash)) as outgoing:
+            content = b""
+            while piece := await outgoing.read():
+                content += piece
+            return content
+
+    def blob_files(self) -> list[str]:
+        """The hashes that files of blobs are named by, and what else lies there."""
+        folder = self.disk.root / "blobs"
+        return sorted("".join(path.relative_to(folder).parts) for path in folder.rglob("*") if path.is_file())
 
     async def broadcast(self, *values: object, topic: str = "house", **more: Any) -> list[str]:
         """Broadcast each value as a message; the ids, once they are accepted. Raises the first refusal."""

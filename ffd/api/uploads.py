@@ -72,14 +72,15 @@ async def _take_blob(call: Call) -> Data:
         hash = await incoming.finish()
         item = _sealed(call, form, BlobRef(hash.hex(), incoming.size))
         async with incoming.placed(hash):
-            await call.desk.store.write(lambda tx: _record(tx, number, incoming, hash, item))
+            await call.desk.store.write(lambda tx: record_blob(tx, number, incoming, hash, item))
     return item
 
 
-def _record(tx: Transaction, number: int, incoming: Incoming, hash: bytes, item: Data) -> None:
-    incoming.record(tx, number, hash, item.created)
-    messages.keep_data(tx, number, item)
-    rewind.blob_here(tx, number, hash)
+def record_blob(tx: Transaction, namespace: int, incoming: Incoming, hash: bytes, item: Data) -> None:
+    """Store a data item with its blob, which is placed, and look again at whatever waited for it."""
+    incoming.record(tx, namespace, hash, item.created)
+    messages.keep_data(tx, namespace, item)
+    rewind.blob_here(tx, namespace, hash)
 
 
 def _sealed(call: Call, form: Form, blob: BlobRef) -> Data:

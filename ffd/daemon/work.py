@@ -10,6 +10,7 @@ import trio
 from ffd.daemon.parts import Member, Parts
 from ffd.inbound.aggregator import Aggregator
 from ffd.inbound.arrivals import Arrivals
+from ffd.inbound.blobs import BlobDownloads
 from ffd.inbound.download import Downloads, Fetcher
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
@@ -79,6 +80,9 @@ async def _take_in(parts: Parts, ledger: Ledger, members: list[Member], leadersh
             put_back = partial(republish, parts.store, sealer_of(parts, member), member.storage)
             downloads = Downloads(parts.store, fetchers[member.namespace.network_name], leadership, put_back)
             nursery.start_soon(downloads.run)
+            arrivals = fetchers[member.namespace.network_name].arrivals
+            blobs = BlobDownloads(parts.store, arrivals, member.storage, parts.blobs, leadership)
+            nursery.start_soon(blobs.run)
         await Intake(parts.world, parts.store, ledger, fetchers, leadership).run()
 
 

@@ -6,7 +6,7 @@ verify (FireFly reference 6.3), on every member alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,7 @@ from ffd.model.ids import format_uuid, parse_uuid, sha256
 from ffd.model.message import BATCH_PIN, CONTRACT_INVOKE_PIN
 from ffd.model.namespace import Namespace
 from ffd.ports.ledger import CONTRACT_INVOKE_PIN_ACTION, LedgerEvent
-from ffd.store import Transaction, batches, events, messages, operations, pins
+from ffd.store import Transaction, batches, blobs, events, messages, operations, pins
 from ffd.store.batches import BatchRow
 from ffd.store.events import NewEvent
 from ffd.store.messages import NewMessage
@@ -97,13 +97,15 @@ class Arrivals:
     def _order_download(self, tx: Transaction, event: PinnedBatch, now: int) -> None:
         found = batches.find(tx, self.namespace.number, event.batch)
         if event.payload_ref and (found is None or (found.hash == event.batch_hash and found.confirmed is None)):
-            operations.insert(tx, self._download(event, now))
+            input = {"payloadRef": event.payload_ref}
+            operations.insert(tx, self._order(event.tx, operations.DOWNLOAD_BATCH, input, now))
             tx.ring("downloads")
 
-    def _download(self, event: PinnedBatch, now: int) -> OperationRow:
+    def _order(self, transaction: bytes, type: str, input: Mapping[str, str], now: int) -> OperationRow:
+        """An operation that brings something from shared storage."""
         return OperationRow(
-            self.world.new_id(), self.namespace.number, event.tx, operations.DOWNLOAD_BATCH, INITIALIZED, self.storage,
-            msgspec.json.encode({"payloadRef": event.payload_ref}).decode(), None, None, now, now, None,
+            self.world.new_id(), self.namespace.number, transaction, type, INITIALIZED, self.storage,
+            msgspec.json.encode(input).decode(), None, None, now, now, None,
         )  # fmt: skip
 
     def record_payload(self, tx: Transaction, payload: ReadPayload, batch: bytes, batch_hash: bytes) -> bool:
@@ -164,6 +166,18 @@ class Arrivals:
             messages.append(
                 tx, self.namespace.number, list(new.values()), state=messages.PENDING, known=known, batch=row
             )
+        self._order_blobs(tx, batch)
+
+    def _order_blobs(self, tx: Transaction, batch: Batch) -> None:
+        """Order the blobs of a batch that are not here, each once."""
+        wanted = {item.blob.hash: (item.id, item.blob.public) for item in batch.data if item.blob and item.blob.hash}
+        for hash, (id, reference) in wanted.items():
+            if blobs.find(tx, self.namespace.number, bytes.fromhex(hash)) is not None:
+                continue
+            input = {"dataId": id, "payloadRef": reference}
+            order = self._order(parse_uuid(batch.head.tx_id), operations.DOWNLOAD_BLOB, input, self.world.now())
+            operations.insert(tx, order)
+            tx.ring("downloads")
 
     def settle_download(
         self, tx: Transaction, operation: bytes, taken: bool, batch: bytes, refusal: str | None

@@ -14,25 +14,19 @@ import msgspec
 import trio
 
 from ffd.inbound.arrivals import PAYLOAD_SLACK_BYTES, Arrivals, ReadPayload, read_payload
+from ffd.inbound.turns import Turns
 from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid
-from ffd.ports.retry import Backoff
 from ffd.ports.sharedstorage import SharedStorage
-from ffd.store import Store, Transaction, batches, operations, pins
+from ffd.store import Store, Transaction, batches, pins
 from ffd.store.batches import BatchRow
-from ffd.store.bells import wait_rung
 from ffd.store.leadership import Leadership
-from ffd.store.operations import DOWNLOAD_BATCH, PENDING, OperationRow
+from ffd.store.operations import DOWNLOAD_BATCH, OperationRow
 
 log = logging.getLogger(__name__)
 
 FETCHES_AT_ONCE = 10
-DOWNLOADS_MAX = 1_000  # open downloads that are tried at one time
-TURN_S = 20.0  # how long one may fail before it gives its place to one that has none
 OWN_BYTES_MAX = (64 << 20) + PAYLOAD_SLACK_BYTES  # what a batch of this node may have at the most, however configured
-POLL_S = 1.0
-RETRIES_POLL_S = 5.0  # the fallback for what another process was asked
-BACKOFF = Backoff(first_s=0.1, max_s=60.0)  # FireFly's download.retry
 
 Republish = Callable[[bytes], Awaitable[None]]
 """Put the payload of a batch that this node sealed back on shared storage."""
@@ -86,69 +80,25 @@ class Downloads:
         self._fetcher = fetcher
         self._leadership = leadership
         self._republish = republish
-        self._under_way: dict[bytes, trio.CancelScope] = {}
-        self._last = 0
-        self._crowded = False
         self._slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
 
     async def run(self) -> NoReturn:
         """Try every open download, a few at a time, until cancelled."""
-        bell = self._store.bell("downloads")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._drop_replaced)
-            while True:
-                ticket = bell.ticket()
-                for sequence, row in self._next():
-                    self._last = sequence
-                    self._under_way[row.id] = trio.CancelScope()
-                    nursery.start_soon(self._work_on, row)
-                await wait_rung(ticket, at_most_s=POLL_S)
+        arrivals = self._fetcher.arrivals
+        await Turns(arrivals.world, self._store, arrivals.namespace.number, DOWNLOAD_BATCH, self._attempt).run()
 
-    async def _drop_replaced(self) -> NoReturn:
-        """End the downloads instead of which somebody wants another one tried, and with them their long delays."""
-        bell = self._store.bell(operations.RETRIES_BELL)
-        while True:
-            ticket = bell.ticket()
-            for id, scope in list(self._under_way.items()):
-                if self._store.peek(lambda tx, id=id: operations.is_replaced(tx, id)):  # type: ignore[misc]  # bound
-                    scope.cancel()
-            await wait_rung(ticket, at_most_s=RETRIES_POLL_S)
-
-    async def _work_on(self, row: OperationRow) -> None:
-        with self._under_way[row.id]:
-            await self._download(row)
-        del self._under_way[row.id]
-
-    def _next(self) -> list[tuple[int, OperationRow]]:
-        """The open downloads that get a place now, by turns: what never comes must not keep the others waiting."""
-        number = self._fetcher.arrivals.namespace.number
-        rows = self._store.peek(
-            lambda tx: operations.unfinished(tx, number, DOWNLOAD_BATCH, after=self._last, limit=DOWNLOADS_MAX + 1)
-        )
-        waiting = [(sequence, row) for sequence, row in rows if row.id not in self._under_way]
-        free = DOWNLOADS_MAX - len(self._under_way)
-        self._crowded = len(waiting) > free
-        return waiting[:free]
-
-    async def _download(self, row: OperationRow) -> None:
-        """Try until it works, or until others want the place. Between its tries it keeps no slot."""
+    async def _attempt(self, row: OperationRow) -> FfdError | None:
+        """Try once. Between its tries a download keeps no slot."""
         reference: str = msgspec.json.decode(row.input or "{}").get("payloadRef", "")
         number = self._fetcher.arrivals.namespace.number
         named = self._store.peek(lambda tx: pins.pinned_by(tx, number, row.tx, reference))
         batch, batch_hash = next((each for each in named if self._fetcher.is_own(*each)), named[0])
-        failures, told, began = 0, row.error or "", trio.current_time()
-        while isinstance(payload := await self._try(batch, batch_hash, reference), FfdError):
-            failures += 1
-            if str(payload) != told:
-                told = str(payload)
-                log.warning("the payload of batch %s cannot be had: %s", format_uuid(batch), told)
-                await self._note(row, told)
+        payload = await self._try(batch, batch_hash, reference)
+        if isinstance(payload, FfdError):
             await self._mend(batch, batch_hash, payload)
-            await trio.sleep(BACKOFF.delay_s(failures))
-            if self._crowded and trio.current_time() - began > TURN_S:
-                break
-        else:
-            await self._store.write(partial(self._record, row=row, payload=payload, named=named))
+            return payload
+        await self._store.write(partial(self._record, row=row, payload=payload, named=named))
+        return None
 
     async def _try(self, batch: bytes, batch_hash: bytes, reference: str) -> ReadPayload | FfdError:
         async with self._slots:
@@ -165,10 +115,6 @@ class Downloads:
                 await self._republish(batch)
             except (Away, Full) as failure:
                 log.warning("batch %s could not be stored again: %s", format_uuid(batch), failure)
-
-    async def _note(self, row: OperationRow, error: str) -> None:
-        now = self._fetcher.arrivals.world.now()
-        await self._store.write(lambda tx: operations.settle(tx, row.id, PENDING, now, error=error))
 
     def _record(
         self, tx: Transaction, row: OperationRow, payload: ReadPayload, named: Sequence[tuple[bytes, bytes]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ffd.model.ids import format_uuid
 from ffd.store import events, messages
-from ffd.store.operations import DOWNLOAD_BATCH
+from ffd.store.operations import DOWNLOAD_BATCH, DOWNLOAD_BLOB
 from ffd.store.transaction import Transaction
 
 
@@ -76,4 +77,22 @@ def blocked(tx: Transaction, namespace: int, *, limit: int) -> list[Blocked]:
          ORDER BY w.pin LIMIT ?""",
         (DOWNLOAD_BATCH, namespace, limit),
     )
-    return [Blocked(*row) for row in rows]
+    return [_with_error(tx, namespace, Blocked(*row)) for row in rows]
+
+
+def _with_error(tx: Transaction, namespace: int, blocked: Blocked) -> Blocked:
+    """Of one that waits for a blob, why that could not be had."""
+    if blocked.cause != "blob":
+        return blocked
+    ids = tx.execute(
+        "SELECT id FROM data WHERE namespace = ? AND blob IS NOT NULL AND blob ->> '$.hash' = ?",
+        (namespace, blocked.subject),
+    )
+    wanted = {format_uuid(row[0]) for row in ids}
+    tried = tx.execute(
+        """
+        SELECT o.input ->> '$.dataId', o.error FROM batches b JOIN operations o ON o.tx = b.tx
+         WHERE b.namespace = ? AND b.id = ? AND o.type = ? AND o.error IS NOT NULL ORDER BY o.sequence DESC""",
+        (namespace, blocked.batch, DOWNLOAD_BLOB),
+    )
+    return blocked._replace(error=next((error for id, error in tried if id in wanted), None))

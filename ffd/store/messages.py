@@ -237,6 +237,12 @@ def find_data(tx: Transaction, namespace: int, id: bytes) -> tuple[int, Data] | 
     return None if row is None else (row[0], read_data(row[1:]))
 
 
+def blob_of(tx: Transaction, namespace: int, id: bytes) -> bytes | None:
+    """The hash of the blob that the data item `id` refers to; None when there is no such item, or it has no blob."""
+    found: str | None = tx.value("SELECT blob ->> '$.hash' FROM data WHERE namespace = ? AND id = ?", (namespace, id))
+    return bytes.fromhex(found) if found else None
+
+
 def by_idempotency_key(tx: Transaction, namespace: int, key: str) -> bytes | None:
     """The id of the message that used this idempotency key first."""
     found: bytes | None = tx.value(

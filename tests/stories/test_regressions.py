@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ffd.daemon.config import NamespaceConfig, OrgConfig
 from ffd.delivery.dispatcher import Dispatcher
-from ffd.inbound import download
+from ffd.inbound import turns
 from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict, FfdError
 from ffd.model.namespace import LEDGER_VERIFIER, org_did
@@ -196,7 +196,7 @@ async def test_payloads_that_never_come_do_not_keep_the_others_from_being_fetche
     world: Cast, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All places for downloads were held for ever by what nobody has."""
-    monkeypatch.setattr(download, "DOWNLOADS_MAX", 3)
+    monkeypatch.setattr(turns, "OPEN_MAX", 3)
     alice, bob = await world.nodes("alice", "bob")
     for number in range(1, 9):
         pin_by_hand(world, forged(f"{number:064d}", number=number))
