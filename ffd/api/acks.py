@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ffd.api.frames import Ack, SubscriptionRef, delivery_frames, no_match
+from ffd.api.sessions import StartedFacts
 from ffd.delivery.dispatcher import Dispatcher
 from ffd.model.errors import Invalid
-from ffd.model.subscription import Subscription
+from ffd.model.subscription import Subscription, SubscriptionFilter
 from ffd.ports.transport import Delivery
 
 ENDED_MAX = 8
@@ -32,15 +33,30 @@ class Connection(Protocol):
 
 
 class Started:
-    """One subscription that a connection started, and its end towards the app."""
+    """One subscription that a connection started, and its end towards the app.
 
-    def __init__(self, connection: Connection, namespace: str, name: str) -> None:
+    `since` is in nanoseconds; `ephemeral` is the subscription itself, when nobody else knows it.
+    """
+
+    def __init__(
+        self, connection: Connection, namespace: str, name: str, *, since: int, ephemeral: Subscription | None
+    ) -> None:
         self.namespace = namespace
         self.name = name
+        self.since = since
+        self.ephemeral = ephemeral
         self.dispatcher: Dispatcher | None = None
         self._connection = connection
         self._ended = deque[Dispatcher](maxlen=ENDED_MAX)
         self._autoacked = deque[str](maxlen=AUTOACKED_MAX)
+
+    def facts(self) -> StartedFacts:
+        """How it shows; the filter of a durable one is known while it is served."""
+        shown = self.ephemeral or (None if self.dispatcher is None else self.dispatcher.subscription)
+        return StartedFacts(
+            self.since, self.namespace, "" if self.ephemeral else self.name, self.ephemeral is not None,
+            SubscriptionFilter() if shown is None else shown.filter,
+        )  # fmt: skip
 
     def placed(self, dispatcher: Dispatcher | None) -> None:
         """The dispatcher that serves this now."""

@@ -129,7 +129,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "blockchainevents/{id}", blockchainevents.get_blockchainevent, answer="BlockchainEvent"),
     Route(
         "GET", "charts/histogram/{collection}", charts.get_histogram, answer="[ChartHistogram]",
-        asks=("startTime:time", "endTime:time", "buckets:int"), kinds={"collection": "collection"},
+        asks=("startTime!:time", "endTime!:time", "buckets!:1-100"), kinds={"collection": "collection"},
     ),
     Route("GET", "status", status.get_status, answer="Status"),
     Route("GET", "status/batchmanager", part_status.get_batchmanager, answer="BatchManagerStatus"),

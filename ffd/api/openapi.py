@@ -38,6 +38,7 @@ PATH_KINDS: Mapping[str, Object] = {
 ASKED_KINDS: Mapping[str, Object] = {
     "": {"type": "string"},
     "int": {"type": "integer"},
+    "1-100": {"type": "integer", "minimum": 1, "maximum": 100},
     "time": {"type": "string", "description": "RFC 3339, or a number of seconds, milliseconds or nanoseconds"},
 }
 INFO = """\
@@ -167,7 +168,7 @@ def _parameters(route: Route) -> list[Object]:
         for name in route.parts
     ]
     asked = [
-        {"name": name, "in": "query", "schema": ASKED_KINDS[kind]}
+        {"name": name.rstrip("!"), "in": "query", "required": name.endswith("!"), "schema": ASKED_KINDS[kind]}
         for name, _, kind in (text.partition(":") for text in route.asks)
     ]
     switches = [{"name": name, "in": "query", "schema": {"type": "boolean"}} for name in route.switches]

@@ -19,6 +19,11 @@ class Peer:
     gid: int | None = None
     address: tuple[str, int] | None = None
 
+    def __str__(self) -> str:
+        if self.address is not None:
+            return "{}:{}".format(*self.address)
+        return "" if self.pid is None else f"pid {self.pid}, uid {self.uid}"
+
 
 def peer_of(stream: trio.abc.Stream) -> Peer:
     """The peer of a stream of the kernel; nobody known for one in memory, or one that is gone already."""

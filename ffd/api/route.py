@@ -22,12 +22,12 @@ class Route:
     """One row: how it is asked for, and who answers; its word on itself is the handler's docstring.
 
     `filters` is the collection whose fields the query string may name; `switches` what it may turn on; `asks` what else
-    it may say, each `name` or `name:kind`. `everywhere` says that the path is a whole one, and of no namespace unless
-    it names one. `body`, `form` and `answer` name shapes of `ffd.api.shapes`: `Message`, a list `[Message]`, or one of
-    several, `Message | MessageInOut`; nothing is no body. `statuses` are those of success, `media` the type of an
-    answer that is no JSON. `kinds` says of a part of the path what it is, if not what its name says (`PATH_KINDS` of
-    `ffd.api.openapi`). `ours` marks what FireFly has not. `for_all` lets those ask what is of no namespace who may not
-    use the whole node.
+    it may say, each `name` or `name:kind`, the name with a `!` where it must. `everywhere` says that the path is a
+    whole one, and of no namespace unless it names one. `body`, `form` and `answer` name shapes of `ffd.api.shapes`:
+    `Message`, a list `[Message]`, or one of several, `Message | MessageInOut`; nothing is no body. `statuses` are those
+    of success, `media` the type of an answer that is no JSON. `kinds` says of a part of the path what it is, if not
+    what its name says (`PATH_KINDS` of `ffd.api.openapi`). `ours` marks what FireFly has not. `for_all` lets those ask
+    what is of no namespace who may not use the whole node.
     """
 
     method: str

@@ -32,6 +32,7 @@ from ffd.api.frames import (
     refused_frame,
     start_of_query,
 )
+from ffd.api.sessions import SessionFacts
 from ffd.api.sockets import Socket
 from ffd.delivery.matching import compile_filter
 from ffd.delivery.subscriptions import EVERY_NAMESPACE
@@ -104,6 +105,7 @@ class Session:
     def __init__(self, desk: Desk, limits: SessionLimits, socket: Socket) -> None:
         self.socket = socket
         self.autoack = False
+        self._id = format_uuid(desk.world.new_id())
         self._desk = desk
         self._limits = limits
         self._scope = scoped_namespace(socket.path)
@@ -113,6 +115,11 @@ class Session:
         self._unanswered: deque[_Sending] = deque()
         self._room = Room(limits)
         self._sent = trio.Event()
+
+    def facts(self) -> SessionFacts:
+        """Who is connected, and what they have started."""
+        agent = next((value for name, value in self.socket.headers if name == "user-agent"), "")
+        return SessionFacts(self._id, str(self.socket.peer), agent, [each.facts() for each in self._started])
 
     async def run(self) -> None:
         """Serve the connection until either side closes it."""
@@ -226,7 +233,7 @@ class Session:
             self.autoack = start.autoack
 
     def _start_ephemeral(self, subscription: Subscription, nursery: trio.Nursery) -> None:
-        started = self._take_place(subscription.namespace, subscription.name)
+        started = self._take_place(subscription.namespace, subscription.name, ephemeral=subscription)
         nursery.start_soon(self._desk.subscriptions.serve_ephemeral, subscription, started, started.placed)
 
     def _start_durable(self, namespace: Namespace, name: str, nursery: trio.Nursery) -> None:
@@ -236,11 +243,11 @@ class Session:
         started = self._take_place(namespace.name, name)
         nursery.start_soon(self._desk.subscriptions.serve_durable, namespace, name, started, started.placed)
 
-    def _take_place(self, namespace: str, name: str) -> Started:
+    def _take_place(self, namespace: str, name: str, *, ephemeral: Subscription | None = None) -> Started:
         if len(self._started) >= self._limits.subscriptions_max:
             raise Invalid("FFD2402", f"a connection can start {self._limits.subscriptions_max} subscriptions, not more")
         self._desk.subscriptions.places.take()
-        self._started.append(Started(self, namespace, name))
+        self._started.append(Started(self, namespace, name, since=self._desk.world.now(), ephemeral=ephemeral))
         return self._started[-1]
 
     def _ephemeral(self, start: Start) -> Subscription:
@@ -284,7 +291,9 @@ class Session:
 
 async def serve_websocket(desk: Desk, limits: SessionLimits, socket: Socket) -> None:
     """Serve one WebSocket connection to its end."""
-    await Session(desk, limits, socket).run()
+    session = Session(desk, limits, socket)
+    with desk.sessions.holding(session):
+        await session.run()
 
 
 def scoped_namespace(path: str) -> str:

@@ -1,6 +1,9 @@
 """How single parts of the node are: the sequencer, the membership, the open WebSockets."""
 
+import os
+
 from tests.api.rest import Node
+from tests.api.talker import open_talker, subscribe
 
 
 async def test_the_batch_manager_shows_what_the_sequencer_has_done(node: Node) -> None:
@@ -21,3 +24,21 @@ async def test_the_batch_manager_shows_what_the_sequencer_has_done(node: Node) -
 async def test_the_node_and_its_organisation_are_registered(node: Node) -> None:
     registered = {"status": "registered"}
     assert await node.get("status/multiparty") == {"enabled": True, "org": registered, "node": registered}
+
+
+async def test_the_open_websockets_are_shown_with_what_they_started(node: Node) -> None:
+    assert await node.get("websockets") == {"enabled": True, "connections": []}
+    async with open_talker(node) as app, open_talker(node):
+        await app.start("app1")
+        await app.follow({"topic": "^a$"})
+        await subscribe(node, "app1", filter={"topic": "^b$"})
+        shown = await node.until("websockets", lambda found: "^b$" in str(found))
+        mine, idle = shown["connections"]
+        assert (
+            idle["subscriptions"] == [] and idle["id"] != mine["id"] and f"pid {os.getpid()}" in mine["remoteAddress"]
+        )
+        durable, ephemeral = mine["subscriptions"]
+        assert (durable["ephemeral"], durable["namespace"], durable["name"]) == (False, "default", "app1")
+        assert durable["filter"]["topic"] == "^b$" and durable["startTime"]
+        assert ephemeral["ephemeral"] is True and "name" not in ephemeral and ephemeral["filter"]["topic"] == "^a$"
+    await node.until("websockets", lambda found: found["connections"] == [])
