@@ -210,7 +210,7 @@ class DataForm(Struct):
     datatype_version: str | U = field(default=UNSET, name="datatype.version")
 
 
-class Publication(Struct):
+class PublishRequest(Struct):
     """What may be said of a publication."""
 
     idempotencyKey: Annotated[str, Meta(max_length=256)] | U = UNSET
@@ -736,7 +736,7 @@ _OBJECTS = (
     Batch, BatchManagerStatus, BlockchainEvent, ChartHistogram, Data, DataForm, DataRefOrValue, Datatype, DIDDocument,
     EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Live, Message,
     MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage, NewPrivateMessage,
-    NewSubscription, NextPin, Operation, Pin, PinRewind, Publication, Ready, Status, Subscription, Transaction,
+    NewSubscription, NextPin, Operation, Pin, PinRewind, PublishRequest, Ready, Status, Subscription, Transaction,
     TransactionStatus, Verifier, VerifierRef, WebSocketStatus,
 )  # fmt: skip
 SHAPES: Mapping[str, Any] = {shape.__name__: shape for shape in _OBJECTS} | {
