@@ -72,6 +72,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "data/{id}/blob/publish", uploads.publish_blob, body="PublishRequest", answer="Data"
     ),
+    Route("GET", "data/{id}/messages", data.get_data_messages, "messages", answer="[Message]"),
+    Route("DELETE", "data/{id}", data.delete_data, statuses=(204,)),
+    Route("GET", "blobs", data.list_blobs, "blobs", answer="[Blob]", ours=True),
+    Route("GET", "blobs/{hash}", data.get_blob, answer="Bytes", media=BYTES, ours=True),
     Route("GET", "datasubpaths/{parent:path}", data.get_subpaths, answer="[Text]"),
     Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]"),
     Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),

@@ -197,6 +197,15 @@ class Data(Struct):
     blob: BlobRef | U = UNSET
 
 
+class Blob(Struct):
+    """A blob that is here."""
+
+    namespace: str
+    hash: Hash
+    size: Count
+    created: Time
+
+
 class DataForm(Struct):
     """An upload: options first, and the file last."""
 
@@ -733,11 +742,11 @@ class Ready(Struct):
 
 
 _OBJECTS = (
-    Batch, BatchManagerStatus, BlockchainEvent, ChartHistogram, Data, DataForm, DataRefOrValue, Datatype, DIDDocument,
-    EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Live, Message,
-    MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage, NewPrivateMessage,
-    NewSubscription, NextPin, Operation, Pin, PinRewind, PublishRequest, Ready, Status, Subscription, Transaction,
-    TransactionStatus, Verifier, VerifierRef, WebSocketStatus,
+    Batch, BatchManagerStatus, Blob, BlockchainEvent, ChartHistogram, Data, DataForm, DataRefOrValue, Datatype,
+    DIDDocument, EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Live,
+    Message, MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage,
+    NewPrivateMessage, NewSubscription, NextPin, Operation, Pin, PinRewind, PublishRequest, Ready, Status,
+    Subscription, Transaction, TransactionStatus, Verifier, VerifierRef, WebSocketStatus,
 )  # fmt: skip
 SHAPES: Mapping[str, Any] = {shape.__name__: shape for shape in _OBJECTS} | {
     "Bytes": Annotated[str, Meta(extra_json_schema={"contentMediaType": "application/octet-stream"})],

@@ -15,7 +15,7 @@ from ffd.model.errors import Invalid
 from ffd.model.ids import format_uuid
 from ffd.outbound.accept import check_kind
 from ffd.outbound.draft import parse_item
-from ffd.store import Transaction, messages
+from ffd.store import Transaction, data
 from ffd.store.blobfiles import Incoming
 
 
@@ -79,7 +79,7 @@ async def _take_blob(call: Call) -> Data:
 def record_blob(tx: Transaction, namespace: int, incoming: Incoming, hash: bytes, item: Data) -> None:
     """Store a data item with its blob, which is placed, and look again at whatever waited for it."""
     incoming.record(tx, namespace, hash, item.created)
-    messages.keep_data(tx, namespace, item)
+    data.keep(tx, namespace, item)
     rewind.blob_here(tx, namespace, hash)
 
 

@@ -16,7 +16,7 @@ from ffd.inbound.turns import Turns
 from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import parse_uuid
 from ffd.ports.sharedstorage import SharedStorage
-from ffd.store import Store, Transaction, blobs, messages, operations
+from ffd.store import Store, Transaction, blobs, data, operations
 from ffd.store.blobfiles import BlobFiles, Incoming
 from ffd.store.leadership import Leadership
 from ffd.store.operations import DOWNLOAD_BLOB, SUCCEEDED, OperationRow
@@ -52,7 +52,7 @@ class BlobDownloads:
 
     async def _attempt(self, row: OperationRow) -> FfdError | None:
         wanted = msgspec.json.decode(row.input or "{}", type=Wanted)
-        hash = self._store.peek(lambda tx: messages.blob_of(tx, self._number, parse_uuid(wanted.dataId)))
+        hash = self._store.peek(lambda tx: data.blob_of(tx, self._number, parse_uuid(wanted.dataId)))
         if hash is None:
             await self._store.write(lambda tx: self._settle(tx, row, None, 0))
             return None

@@ -121,6 +121,7 @@ COLLECTIONS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
             time="created",
             json="value",
         ),
+        "blobs": _fields(hash="hash", int="size", time="created"),
         "events": _fields(uuid="id reference correlator tx", text="type topic", int="sequence", time="created"),
         "batches": _fields(
             uuid="id tx.id node",

@@ -6,7 +6,7 @@ does damage, and nothing of it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -23,7 +23,7 @@ from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
 from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
-from ffd.store import Store, Transaction, blobs, messages, offsets
+from ffd.store import Store, Transaction, blobs, data, messages, offsets
 from ffd.store.blobs import BlobRow
 from ffd.store.engine import Writing
 from ffd.store.messages import NewMessage
@@ -203,7 +203,7 @@ class Acceptor:
     def _prepare(self, draft: Draft, now: int, known: dict[str, int]) -> Accepted:
         """Everything that can be done before the transaction; `known` learns the stored data that is referred to.
 
-        Raises Invalid, NotFound.
+        It has the sequence of each item by its id, and 0 by the hash of each blob. Raises Invalid, NotFound.
         """
         wire, key_once = draft.header, draft.idempotency_key
         check_idempotency_key(key_once)
@@ -257,7 +257,10 @@ class Acceptor:
             sequence, found = self._stored_item(item)
             known[found.id] = sequence
             return found
-        return self._new_item(item, draft.value_text(item.value), now)
+        made = self._new_item(item, draft.value_text(item.value), now)
+        if made.blob is not None:
+            known[made.blob.hash] = 0
+        return made
 
     def _new_item(self, item: WireItem, text: str, now: int) -> Data:
         if item.blob is not None and item.blob.hash:
@@ -303,9 +306,15 @@ class Acceptor:
     async def keep(self, item: WireItem, value_text: ValueText) -> Data:
         """Store one data item by itself; on disk when this returns. Raises as `begin`, Full."""
         self._check_room()
-        data = self._new_item(item, value_text(item.value), self._world.now())
-        await self._store.write(lambda tx: messages.keep_data(tx, self.namespace.number, data))
-        return data
+        kept = self._new_item(item, value_text(item.value), self._world.now())
+
+        def unit(tx: Transaction) -> None:
+            if kept.blob is not None and blobs.find(tx, self.namespace.number, parse_hash(kept.blob.hash)) is None:
+                raise _gone(kept)
+            data.keep(tx, self.namespace.number, kept)
+
+        await self._store.write(unit)
+        return kept
 
     def _store_all(self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]) -> Refusals:
         """Store what can be stored; who is refused, and why. Raises Full, and then nothing is stored."""
@@ -313,7 +322,11 @@ class Acceptor:
         refusals: Refusals = {}
         used: dict[str, str] = {}
         storing: list[NewMessage] = []
+        gone = self._gone(tx, known) if known else ()
         for place, each in enumerate(accepted):
+            if gone and (lost := _first_lost(each.message, gone)):
+                refusals[place] = _gone(lost)
+                continue
             first = self._first_user(tx, each, used)
             if first is not None:
                 refusals[place] = _already_used(each.message.idempotency_key, first)
@@ -323,6 +336,16 @@ class Acceptor:
             messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
             tx.ring("messages")
         return refusals
+
+    def _gone(self, tx: Transaction, known: dict[str, int]) -> Collection[str]:
+        """What was stored when it was referred to, and has been deleted since."""
+        number = self.namespace.number
+        return {
+            name
+            for name, sequence in known.items()
+            if (data.sequence_of(tx, number, parse_uuid(name)) != sequence if sequence else
+                blobs.find(tx, number, parse_hash(name)) is None)
+        }  # fmt: skip
 
     def _first_user(self, tx: Transaction, accepted: Accepted, used: dict[str, str]) -> str | None:
         """The id of the message that used the idempotency key before."""
@@ -344,6 +367,18 @@ class Acceptor:
                 f"{waiting} messages wait to be sent and the limit is {self.limits.unsent_messages_max}: see in "
                 f"`ffctl status` what holds the ledger or the storage, then send again",
             )
+
+
+def _first_lost(message: NewMessage, gone: Collection[str]) -> Data | None:
+    for item in message.items:
+        if item.id in gone or (item.blob is not None and item.blob.hash in gone):
+            return item
+    return None
+
+
+def _gone(item: Data) -> Invalid:
+    what = item.id if item.blob is None else f"{item.id} with blob {item.blob.hash}"
+    return Invalid("FF10204", f"Data reference {what} cannot be resolved: it has just been deleted")
 
 
 def batch_offset_name(namespace: str) -> str:

@@ -20,7 +20,7 @@ from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.message import DATA_PUBLISH
 from ffd.outbound.draft import check_idempotency_key
 from ffd.ports.sharedstorage import SharedStorage
-from ffd.store import Store, Transaction, events, messages, operations
+from ffd.store import Store, Transaction, data, events, messages, operations
 from ffd.store.blobfiles import BlobFiles
 from ffd.store.events import NewEvent
 from ffd.store.operations import INITIALIZED, SUCCEEDED, UPLOAD_BLOB, UPLOAD_VALUE, OperationRow
@@ -99,7 +99,7 @@ class Publisher:
 
     def record(self, tx: Transaction, operation: bytes, type: str, id: bytes, reference: str) -> None:
         """Note where a blob or a value is published, and that its operation is done."""
-        publish = messages.publish_blob if type == UPLOAD_BLOB else messages.publish_value
+        publish = data.publish_blob if type == UPLOAD_BLOB else data.publish_value
         published = publish(tx, self.namespace, id, reference)
         output = msgspec.json.encode({"payloadRef": published}).decode()
         operations.settle(tx, operation, SUCCEEDED, self.world.now(), output=output)

@@ -83,7 +83,7 @@ class Retries:
         found = self._store.peek(lambda tx: batches.find(tx, number, id))
         if found is None or not found.sealed or found.sent is None:
             raise NotFound("FFD2503", f"batch {id.hex()} was not sealed and sent here: nothing can be done once more")
-        return await self._store.read(lambda tx: self._sealer.load(tx, found))
+        return await self._store.read(lambda tx: self._sealer.reload(tx, found))
 
     def _settle(self, tx: Transaction, row: OperationRow, outcome: str | FfdError) -> None:
         self._leadership.check(tx)

@@ -14,6 +14,7 @@ import msgspec
 from ffd.model.batch import BatchHead, batch_json, manifest_text
 from ffd.model.context import broadcast_context
 from ffd.model.data import Data, data_json
+from ffd.model.errors import NotFound
 from ffd.model.event import TRANSACTION_SUBMITTED
 from ffd.model.ids import format_uuid, parse_uuid, sha256
 from ffd.model.manifest import manifest_messages
@@ -115,6 +116,15 @@ class Sealer:
             row, payload, _contexts(riders), made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH],
             len(riders), _count(riders, data), uploads,
         )  # fmt: skip
+
+    def reload(self, tx: Transaction, row: BatchRow) -> SealedBatch:
+        """As `load`, for a batch that has left. Raises NotFound when data of it were deleted since."""
+        batch = self.load(tx, row)
+        if sha256(batch.payload) != row.payload_hash:
+            raise NotFound(
+                "FFD2505", f"batch {format_uuid(row.id)} cannot be built again: data that it carried were deleted here"
+            )
+        return batch
 
     def fix_payload(self, tx: Transaction, row: BatchRow) -> SealedBatch:
         """The batch with its payload, which can never change from now on: all its blobs are published."""

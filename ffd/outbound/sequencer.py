@@ -221,5 +221,5 @@ async def republish(store: Store, sealer: Sealer, storage: SharedStorage, batch:
     row = store.peek(lambda tx: batches.find(tx, number, batch))
     if row is None or not row.sealed:
         raise NotFound("FFD2503", f"batch {batch.hex()} was not sealed here: its author must store it again")
-    sealed = await store.read(lambda tx: sealer.load(tx, row))
+    sealed = await store.read(lambda tx: sealer.reload(tx, row))
     await storage.put(sealed.payload)

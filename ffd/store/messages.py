@@ -107,8 +107,11 @@ def append(
         [(n, namespace, state, batch) for n in range(first, first + len(messages))],
     )
     places = dict(known)
-    items = _new_items(messages, places, tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"))
+    next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data")
+    items, uses = _new_items(messages, first, places, next)
     append_data(tx, namespace, items)
+    if uses:
+        tx.insert_many("data_uses", "data, message", sorted(uses))
     tx.insert_many(
         "message_data",
         "message, position, data",
@@ -117,54 +120,47 @@ def append(
     return first
 
 
-def _new_items(messages: Sequence[NewMessage], places: dict[str, int], next: int) -> list[tuple[int, Data]]:
-    """The items that are not stored yet, each once, with the sequence that it gets; `places` learns them."""
-    fresh: list[tuple[int, Data]] = []
-    for message in messages:
+NewItem = tuple[int, Data, int | None]
+"""A data item about to be stored: its sequence, itself, and the sequence of the message that brings it, if one does."""
+
+
+def _new_items(
+    messages: Sequence[NewMessage], first: int, places: dict[str, int], next: int
+) -> tuple[list[NewItem], set[tuple[int, int]]]:
+    """The items that are not stored yet, each once, and which others are used by whom; `places` learns sequences.
+
+    The messages get sequences from `first` on, the new items from `next`.
+    """
+    fresh: list[NewItem] = []
+    uses: set[tuple[int, int]] = set()
+    for number, message in enumerate(messages, first):
         for item in message.items:
             if item.id not in places:
                 places[item.id] = next
-                fresh.append((next, item))
+                fresh.append((next, item, number))
                 next += 1
-    return fresh
+            else:
+                uses.add((places[item.id], number))
+    return fresh, uses
 
 
-def append_data(tx: Transaction, namespace: int, items: Iterable[tuple[int, Data]]) -> None:
-    """Store data items under the sequences given."""
+def append_data(tx: Transaction, namespace: int, items: Iterable[NewItem]) -> None:
+    """Store data items."""
     tx.insert_many(
         "data",
-        "sequence, id, namespace, validator, hash, created, datatype_name, datatype_version, value, public, blob",
-        [_data_row(sequence, namespace, item) for sequence, item in items],
+        "sequence, id, namespace, validator, hash, created, datatype_name, datatype_version, value, public, blob, "
+        "message",
+        [_data_row(sequence, namespace, item, message) for sequence, item, message in items],
     )
 
 
-def keep_data(tx: Transaction, namespace: int, item: Data) -> None:
-    """Store one data item that no message has brought."""
-    append_data(tx, namespace, [(tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data"), item)])
-
-
-def publish_blob(tx: Transaction, namespace: int, id: bytes, reference: str) -> str:
-    """Note where a data item's blob is published, unless that is noted already. Returns what is noted."""
-    found = find_data(tx, namespace, id)
-    if found is None or found[1].blob is None or found[1].blob.public:
-        return reference if found is None or found[1].blob is None else found[1].blob.public
-    blob = msgspec.structs.replace(found[1].blob, public=reference)
-    tx.execute("UPDATE data SET blob = ? WHERE sequence = ?", (msgspec.json.encode(blob).decode(), found[0]))
-    return reference
-
-
-def publish_value(tx: Transaction, namespace: int, id: bytes, reference: str) -> str:
-    """Note where a data item's value is published. Returns that."""
-    tx.execute("UPDATE data SET public = ? WHERE namespace = ? AND id = ?", (reference, namespace, id))
-    return reference
-
-
-def _data_row(sequence: int, namespace: int, item: Data) -> Row:
+def _data_row(sequence: int, namespace: int, item: Data, message: int | None) -> Row:
     datatype = item.datatype
     return (
         sequence, bytes.fromhex(item.id.replace("-", "")), namespace, item.validator, item.hash, item.created,
         None if datatype is None else datatype.name, None if datatype is None else datatype.version,
         item.value, item.public or None, None if item.blob is None else msgspec.json.encode(item.blob).decode(),
+        message,
     )  # fmt: skip
 
 
@@ -235,12 +231,6 @@ def find_data(tx: Transaction, namespace: int, id: bytes) -> tuple[int, Data] | 
     """The data item `id` and its sequence."""
     row = tx.one(f"SELECT d.sequence, {DATA} FROM data d WHERE d.namespace = ? AND d.id = ?", (namespace, id))
     return None if row is None else (row[0], read_data(row[1:]))
-
-
-def blob_of(tx: Transaction, namespace: int, id: bytes) -> bytes | None:
-    """The hash of the blob that the data item `id` refers to; None when there is no such item, or it has no blob."""
-    found: str | None = tx.value("SELECT blob ->> '$.hash' FROM data WHERE namespace = ? AND id = ?", (namespace, id))
-    return bytes.fromhex(found) if found else None
 
 
 def by_idempotency_key(tx: Transaction, namespace: int, key: str) -> bytes | None:

@@ -10,7 +10,7 @@ messages without a tag. Ids, hashes, times and numbers that are absent are null,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ffd.model.data import Data
@@ -19,6 +19,7 @@ from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.query import COLLECTIONS, Condition, Group, Kind, Query, Sort, default_sort
 from ffd.store import batches, datatypes, deliveries, events, identities, messages, operations, subscriptions
 from ffd.store.batches import BatchRow
+from ffd.store.blobs import BlobRow
 from ffd.store.datatypes import DatatypeRow
 from ffd.store.events import EventRow
 from ffd.store.identities import IdentityRow, VerifierRow
@@ -325,6 +326,25 @@ MESSAGES: Collection[StoredMessage] = Collection(
     ),
     read=lambda row: StoredMessage(*row),
 )  # fmt: skip
+
+
+def messages_using(data: int) -> Collection[StoredMessage]:
+    """The messages that use the data item of this sequence."""
+    using = (
+        f"SELECT message FROM data WHERE sequence = {data:d} UNION SELECT message FROM data_uses WHERE data = {data:d}"
+    )
+    return replace(MESSAGES, only=f"m.sequence IN ({using})")
+
+
+BLOBS: Collection[BlobRow] = Collection(
+    name="blobs",
+    select="b.hash, b.size, b.created",
+    source="blobs b",
+    namespace="b.namespace",
+    sequence="b.created",
+    columns=_columns("size", "created", table="b", hash=_hash("b.hash")),
+    read=lambda row: BlobRow(*row),
+)
 
 DATA: Collection[Data] = Collection(
     name="data",

@@ -454,3 +454,73 @@ async def test_an_upload_is_done_once_more_when_shared_storage_lost_it(node: Nod
     assert answer.status == 202, answer.body
     await node.until(f"operations/{json.loads(answer.body)['id']}", lambda found: found["status"] == "Succeeded")
     assert lost.read_bytes() == CONTENT
+
+
+# Used and deleted
+
+
+async def test_the_messages_that_use_a_data_item(node: Node) -> None:
+    stored = json.loads((await node.send("POST", "data", {"value": "tea"})).body)
+    used = [await send_blob(node, {"id": stored["id"]}) for _ in range(2)]
+    (inline,) = (await node.broadcast("cake", tag="inline"))["data"]
+    used.append(await send_blob(node, {"id": inline["id"]}))
+    found = await node.get(f"data/{stored['id']}/messages", sort="sequence")
+    assert [message["header"]["id"] for message in found] == [message["header"]["id"] for message in used[:2]]
+    found = await node.get(f"data/{inline['id']}/messages", sort="sequence", count="true")
+    assert (found["total"], found["items"][0]["header"]["tag"]) == (2, "inline")
+    assert [each["header"]["id"] for each in await node.get(f"data/{inline['id']}/messages", tag="inline")] == [
+        found["items"][0]["header"]["id"]
+    ]
+    assert (await node.ask("GET", f"data/{UNKNOWN}/messages")).code == "FF10109"
+
+
+async def test_data_that_is_deleted_is_gone_and_its_messages_stay(node: Node) -> None:
+    uploaded = await upload(node, CONTENT, autometa="true")
+    message = await send_blob(node, {"id": uploaded.id})
+    answer = await node.ask("DELETE", f"data/{uploaded.id}")
+    assert (answer.status, answer.body) == (204, b"")
+    for path in ("", "/value", "/blob", "/messages"):
+        assert (await node.ask("GET", f"data/{uploaded.id}{path}")).status == 404
+    assert (await node.ask("DELETE", f"data/{uploaded.id}")).status == 404
+    assert blob_files(node) == [] and await node.get("blobs") == []
+    id = message["header"]["id"]
+    assert (await node.get(f"messages/{id}"))["data"] == message["data"]
+    assert await node.get(f"messages/{id}/data") == []
+    await node.get(f"messages/{id}", fetchdata="true")
+    later = await node.broadcast("what comes next")
+    assert (await node.get(f"messages/{later['header']['id']}/data"))[0]["value"] == "what comes next"
+    assert await node.get(f"messages/{id}/data") == []
+    refused = await node.send("POST", "messages/broadcast", {"data": [{"id": uploaded.id}]})
+    assert refused.code == "FF10204"
+
+
+async def test_a_blob_stays_as_long_as_other_data_needs_it(node: Node) -> None:
+    first, second = await upload(node, CONTENT, "one"), await upload(node, CONTENT, "two")
+    assert (await node.ask("DELETE", f"data/{first.id}")).status == 204
+    assert (await node.ask("GET", f"data/{second.id}/blob")).body == CONTENT
+    assert (await node.ask("DELETE", f"data/{second.id}")).status == 204
+    assert blob_files(node) == []
+    third = await upload(node, CONTENT)
+    assert (await node.ask("GET", f"data/{third.id}/blob")).body == CONTENT
+
+
+async def test_data_of_a_message_under_way_is_not_deleted(tmp_path: Path) -> None:
+    async with open_node(tmp_path, roles=("intake",)) as node:
+        uploaded = await upload(node, CONTENT)
+        sent = await node.send("POST", "messages/broadcast", {"data": [{"id": uploaded.id}]})
+        answer = await node.ask("DELETE", f"data/{uploaded.id}")
+        assert (answer.status, answer.code) == (409, "FFD2030")
+        assert json.loads(sent.body)["header"]["id"] in answer.error
+        assert (await node.ask("GET", f"data/{uploaded.id}/blob")).body == CONTENT
+
+
+async def test_blobs_are_listed_and_fetched_by_their_hash(node: Node) -> None:
+    await upload(node, CONTENT)
+    await upload(node, b"other content")
+    found = await node.get("blobs", sort="-size")
+    assert [(each["hash"], each["size"]) for each in found] == [(sha256(b"other content").hex(), 13), (HASH, 11)]
+    assert [each["hash"] for each in await node.get("blobs", size="<12")] == [HASH]
+    answer = await node.ask("GET", f"blobs/0x{HASH.upper()}")
+    assert (answer.body, answer.headers["x-ff-blob-hash-sha256"]) == (CONTENT, HASH)
+    assert (await node.ask("GET", f"blobs/{'5f' * 32}")).code == "FF10239"
+    assert (await node.ask("GET", "blobs/..%2f..%2fffd.db")).status in (400, 404)

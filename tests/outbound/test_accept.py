@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import trio
 
-from ffd.model.errors import Conflict, FfdError, Full
+from ffd.model.errors import Conflict, FfdError, Full, Invalid
+from ffd.model.ids import parse_uuid, sha256
 from ffd.model.message import Header, parse_header
 from ffd.model.namespace import org_did
 from ffd.outbound.accept import GATHERING_MAX, Accepted, AcceptLimits
+from ffd.store import blobs, data
+from ffd.store.blobs import BlobRow
 from tests.outbound.author import LIMITS, Author, draft, headed, key_of, open_author
 from tests.simulation.disk import Disk, Loss
 
@@ -230,3 +233,30 @@ async def test_a_sealed_message_has_its_data_by_reference_too(author: Author, au
     (batch,) = await author.store.write(author.sealer.seal_page)
     items = json.loads(batch.payload)["payload"]["data"]
     assert [item["id"] for item in items] == [first.message.items[0].id] * 2, "once for each message (FireFly 4.5)"
+
+
+async def test_what_is_deleted_between_the_look_at_it_and_the_writing_refuses_its_message_alone(
+    author: Author, autojump_clock: object
+) -> None:
+    """The sequence of the item that went may belong to another one by then."""
+    (first,) = await author.accept("tea")
+    (item,) = first.message.items
+    number = author.namespace.number
+    deleting = author.store.begin(lambda tx: data.delete(tx, data.sequence_of(tx, number, parse_uuid(item.id)) or 0))
+    accepting = author.acceptor.begin([draft({"data": [{"id": item.id}]}), draft("cake")])
+    await deleting.wait()
+    refused, accepted = await accepting.wait()
+    assert isinstance(refused, Invalid) and refused.code == "FF10204"
+    assert isinstance(accepted, Accepted)
+    assert [value for (value,) in author.rows("SELECT value FROM data")] == ['"cake"']
+
+
+async def test_a_blob_that_goes_meanwhile_refuses_its_message(author: Author, autojump_clock: object) -> None:
+    number, hash = author.namespace.number, sha256(b"tea")
+    await author.store.write(lambda tx: blobs.record(tx, number, BlobRow(hash, 3, 1)))
+    forgetting = author.store.begin(lambda tx: blobs.forget(tx, number, hash))
+    accepting = author.acceptor.begin([draft({"data": [{"blob": {"hash": hash.hex()}}]}), draft("cake")])
+    await forgetting.wait()
+    refused, accepted = await accepting.wait()
+    assert isinstance(refused, Invalid) and refused.code == "FF10204"
+    assert isinstance(accepted, Accepted)

@@ -32,6 +32,8 @@ CREATE TABLE blobs (
     PRIMARY KEY (namespace, hash)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX blobs_created ON blobs (namespace, created);
+
 CREATE TABLE blockchainevents (
     sequence      INTEGER PRIMARY KEY,
     id            BLOB NOT NULL UNIQUE,
@@ -83,11 +85,17 @@ CREATE TABLE data (
     datatype_version TEXT,
     value            TEXT,           -- the sender's own text, canonical; never parsed and written again
     public           TEXT,
-    blob             TEXT,           -- the blob reference as JSON
+    blob             TEXT, message INTEGER,           -- the blob reference as JSON
     UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
 ) STRICT;
 
 CREATE INDEX data_blob ON data (namespace, (blob ->> '$.hash')) WHERE blob IS NOT NULL;
+
+CREATE TABLE data_uses (
+    data    INTEGER NOT NULL REFERENCES data (sequence),
+    message INTEGER NOT NULL REFERENCES messages (sequence),
+    PRIMARY KEY (data, message)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE datatypes (
     sequence  INTEGER PRIMARY KEY,
@@ -158,10 +166,10 @@ CREATE TABLE leaders (
     since   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE message_data (
+CREATE TABLE "message_data" (
     message  INTEGER NOT NULL REFERENCES messages (sequence),
     position INTEGER NOT NULL,
-    data     INTEGER NOT NULL REFERENCES data (sequence),
+    data     INTEGER NOT NULL,
     PRIMARY KEY (message, position)
 ) STRICT, WITHOUT ROWID;
 

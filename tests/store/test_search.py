@@ -112,7 +112,7 @@ def fill_others(tx: Transaction) -> None:
     blob = BlobRef("ab" * 32, 1500, "a/f.txt", "/a", "Qm")
     rich = Data(id=format_uuid(uid("rich")), hash=sha256(b"rich"), created=9, value='{"n":1}', validator="none",
                 datatype=DatatypeRef("widget", "v1"), blob=blob)  # fmt: skip
-    messages.append_data(tx, HERE, [(100, rich)])
+    messages.append_data(tx, HERE, [(100, rich, None)])
     batches.insert(tx, new_batch(2, "second", confirmed=40))
     for name, filter in (("s1", '{"events":"message_.*"}'), ("s2", "{}")):
         row = SubscriptionRow(0, uid(name), HERE, name, "websockets", filter, '{"firstEvent":"-1"}', 3, None)

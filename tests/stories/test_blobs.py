@@ -13,7 +13,7 @@ from ffd.daemon.config import LimitsConfig
 from ffd.model.errors import FfdError
 from ffd.model.ids import sha256
 from ffd.outbound.draft import parse_message
-from ffd.store import messages
+from ffd.store import data
 from tests.simulation.disk import Loss
 from tests.simulation.promises import check_accepted_once, check_node
 from tests.stories.test_power_cut import cut_everywhere
@@ -96,7 +96,7 @@ async def test_content_that_is_not_the_blob_is_never_kept_and_the_right_one_ends
     world.shelf.content[sha256(wrong).hex()] = wrong
     photo = await alice.upload(PHOTO, NAMED)
     number = alice.namespace.number
-    await alice.store.write(lambda tx: messages.publish_blob(tx, number, raw_id(photo), sha256(wrong).hex()))
+    await alice.store.write(lambda tx: data.publish_blob(tx, number, raw_id(photo), sha256(wrong).hex()))
     await alice.send_data(photo)
     await bob.wait_blocked()
     await trio.sleep(5)

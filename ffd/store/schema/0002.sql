@@ -85,8 +85,34 @@ CREATE TABLE blobs (
     PRIMARY KEY (namespace, hash)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX blobs_created ON blobs (namespace, created);
+
 -- Data that is a blob, by the blob: who waits for it, and who still needs it.
 CREATE INDEX data_blob ON data (namespace, (blob ->> '$.hash')) WHERE blob IS NOT NULL;
+
+-- Which messages use a data item: the one that brought it stands in its row, the few others are listed. So an item can be
+-- deleted, and its messages be found, though a message costs no index of its own.
+ALTER TABLE data ADD COLUMN message INTEGER;
+
+CREATE TABLE data_uses (
+    data    INTEGER NOT NULL REFERENCES data (sequence),
+    message INTEGER NOT NULL REFERENCES messages (sequence),
+    PRIMARY KEY (data, message)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO data_uses (data, message) SELECT DISTINCT data, message FROM message_data;
+
+-- Without a reference to data, each of which would make a deletion look through all of it.
+CREATE TABLE new_message_data (
+    message  INTEGER NOT NULL REFERENCES messages (sequence),
+    position INTEGER NOT NULL,
+    data     INTEGER NOT NULL,
+    PRIMARY KEY (message, position)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO new_message_data (message, position, data) SELECT message, position, data FROM message_data;
+DROP TABLE message_data;
+ALTER TABLE new_message_data RENAME TO message_data;
 
 -- What is published because an app asks for it may have a key, which is used once.
 CREATE UNIQUE INDEX transactions_idempotency ON transactions (namespace, idempotency_key)
