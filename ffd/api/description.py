@@ -23,7 +23,9 @@ PAGE = "/api"
 DOCUMENT = "/api/openapi.json"
 DOCUMENT_YAML = "/api/openapi.yaml"
 OF_NAMESPACE = f"{API}/namespaces/{{ns}}/api/openapi.json"
-PATHS = (PAGE, DOCUMENT, DOCUMENT_YAML, OF_NAMESPACE)
+SWAGGER, SWAGGER_YAML = "/api/swagger.json", "/api/swagger.yaml"
+"""FireFly's older names of the same."""
+PATHS = (PAGE, DOCUMENT, DOCUMENT_YAML, SWAGGER, SWAGGER_YAML, OF_NAMESPACE)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -52,9 +54,12 @@ def description_routes(desk: Desk, routes: Sequence[Route]) -> list[StarletteRou
         return endpoint
 
     # Every JSON text is YAML: https://yaml.org/spec/1.2.2/#1-1-goals
-    served = {
-        PAGE: get_page, DOCUMENT: get_document(JSON), DOCUMENT_YAML: get_document(YAML), OF_NAMESPACE: get_of_namespace,
-    }  # fmt: skip
+    served: dict[str, Endpoint] = {
+        PAGE: get_page,
+        **dict.fromkeys((DOCUMENT, SWAGGER), get_document(JSON)),
+        **dict.fromkeys((DOCUMENT_YAML, SWAGGER_YAML), get_document(YAML)),
+        OF_NAMESPACE: get_of_namespace,
+    }
     return [StarletteRoute(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
 
 

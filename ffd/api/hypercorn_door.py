@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 REQUESTS_MAX = 100_000
 """Requests on one connection before it is closed."""
+REQUEST_ID = b"x-firefly-request-id"
 REQUEST_ID_CHARS_MAX = 128
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -121,8 +122,10 @@ class _Exchange:
         self._started = False  # the answer
         self._early: Message | None = None  # its head, when it comes in the middle of a large upload
         self._draining = trio.CancelScope()
+        self._name: list[tuple[bytes, bytes]] = []  # what the request is called, as a header
 
     async def run(self, scope: MutableMapping[str, Any], request_id: str) -> None:
+        self._name = [(REQUEST_ID, request_id.encode("ascii"))]
         try:
             if self._gate.greeting.preflight:
                 return await self._say(204, [])
@@ -147,7 +150,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_raw(self._gate.greeting.headers)]
+            message["headers"] = [*message["headers"], *self._name, *_raw(self._gate.greeting.headers)]
         if self._early is not None:
             await self._cut_off(self._early, message)
         elif not self._started and not self._received and self._gate.holds_much_back:
@@ -191,7 +194,7 @@ def _raw(headers: origins.Headers) -> Headers:
 def _given_id(scope: MutableMapping[str, Any]) -> str | None:
     """The id that the client gave its request, if it is one that a log can show."""
     for name, value in scope["headers"]:
-        if name == b"x-firefly-request-id":
+        if name == REQUEST_ID:
             text = str(value.decode("latin-1"))
             return text if text.isascii() and text.isprintable() and 0 < len(text) <= REQUEST_ID_CHARS_MAX else None
     return None

@@ -140,3 +140,13 @@ async def test_what_a_body_says_it_is_counts(tmp_path: Path, header: str, body: 
         answer: Answer = await node.ask("POST", "messages/broadcast", *([header] if header else []), body=body)
         assert (answer.status, answer.code) == (status, code), answer.body
         assert await node.get("messages") == []
+
+
+async def test_an_answer_says_what_its_request_was_called(node: Node) -> None:
+    named = await node.ask("GET", "messages", "X-FireFly-Request-ID: mine-7")
+    assert named.headers["x-firefly-request-id"] == "mine-7"
+    refused = await node.ask("GET", "nosuch", "X-FireFly-Request-ID: mine-8")
+    assert (refused.status, refused.headers["x-firefly-request-id"]) == (404, "mine-8")
+    for unfit in ("", "X-FireFly-Request-ID: " + "x" * 1000):
+        given = (await node.ask("GET", "messages", *([unfit] if unfit else []))).headers["x-firefly-request-id"]
+        assert len(given) == 36, "one of ours"
