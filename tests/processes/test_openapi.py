@@ -70,6 +70,8 @@ class Described:
         for n in range(3):
             message = {"header": header, "data": [{"value": {"n": n}}, {"value": n}], "idempotencyKey": f"k{n}"}
             assert self._post("messages/broadcast?confirm=true", message).status_code == 200
+        upload = self.session.post(f"{self.url}/api/v1/data", files={"file": ("tea.jpg", b"a picture")}, timeout=60)
+        assert upload.status_code == 201, upload.text
         for name in ("one", "two"):
             filter = {"topic": "^news$", "message": {"tag": "."}}
             assert self._post("subscriptions", {"name": name, "filter": filter}).status_code == 201
@@ -164,6 +166,8 @@ def name_something_known(described: Described, route: Route, case: Case, place: 
     known = described.known.get(route.path.split("/")[0], [])
     if place % 2 and known and case.path_parameters and "id" in case.path_parameters and route.method != "DELETE":
         case.path_parameters["id"] = known[place % len(known)]
+    if place % 2 and known and case.path_parameters and "hash" in case.path_parameters:
+        case.path_parameters["hash"] = known[0]
 
 
 def make_sense(described: Described, case: Case) -> None:
