@@ -598,15 +598,14 @@ def _tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SS
 def _write_durably(path: Path, content: bytes, mode: int, nonce: str) -> None:
     temporary = path.with_name(f".{path.name}.{nonce}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
+    with ExitStack() as undone:
+        undone.callback(temporary.unlink, missing_ok=True)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        undone.pop_all()
     sync_directory(path.parent)
 
 

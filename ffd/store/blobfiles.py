@@ -188,10 +188,9 @@ class Incoming:
                 await self._sink.keep(path)
             try:
                 yield
-            except BaseException:
+            finally:
                 with trio.CancelScope(shield=True):
                     await files._drop_unneeded(hash)
-                raise
 
     def record(self, tx: Transaction, namespace: int, hash: bytes, now: int) -> None:
         """Write the row of a blob that is placed. Raises Away when it is not any more."""
