@@ -42,11 +42,12 @@ async def get_histogram(call: Call) -> Answer:
         return object_of("[]")
     counts: Counts = {}
     if collection in CHARTED:
-        counts = await call.desk.store.read(
-            lambda tx: histogram.count(
-                tx, collection, namespace, start=span.start, end=span.end, width=span.width, buckets=span.buckets
+        async with call.desk.charting:
+            counts = await call.desk.store.read(
+                lambda tx: histogram.count(
+                    tx, collection, namespace, start=span.start, end=span.end, width=span.width, buckets=span.buckets
+                )
             )
-        )
     return object_of(f"[{','.join([_bucket(span, n, counts.get(n, {})) for n in range(span.buckets)])}]")
 
 

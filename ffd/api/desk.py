@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import trio
+
 from ffd.api.sessions import Sessions
 from ffd.delivery.confirmations import Confirmations
 from ffd.delivery.subscriptions import Subscriptions
@@ -106,6 +108,8 @@ class Desk:
     default_namespace: str = DEFAULT_NAMESPACE
     descriptions: Mapping[str, str] = field(default_factory=dict)
     sessions: Sessions = field(default_factory=Sessions)
+    charting: trio.Lock = field(default_factory=trio.Lock)
+    """Held for a histogram, which may walk a whole table: they must not keep all readers from the lists."""
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that local name. Raises NotFound FF10436."""
