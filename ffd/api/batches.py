@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ffd.api.call import Answer, Call, listing, object_of, one_of
 from ffd.model.canonical import json_string
+from ffd.model.errors import Invalid
 from ffd.model.ids import format_uuid
+from ffd.model.message import CONTRACT_INVOKE_PIN
 from ffd.model.times import time_json
 from ffd.store.batches import BatchRow
 from ffd.store.search import BATCHES
@@ -18,6 +20,26 @@ async def list_batches(call: Call) -> Answer:
 async def get_batch(call: Call) -> Answer:
     """One batch."""
     return object_of(batch_json(one_of(call, BATCHES, "id", "batch"), call.namespace.name))
+
+
+async def cancel_batch(call: Call) -> Answer:
+    """Give up a batch that a contract refuses to pin. Refused: no batch of ffd waits for a contract of the app's own.
+
+    404 for an unknown batch, then FireFly's codes: FF10466 for a batch that is no `contract_invoke_pin`, FF10468 for
+    one that is not on its way out, FF10414 otherwise.
+    """
+    await call.check_empty()
+    batch = one_of(call, BATCHES, "id", "batch")
+    id = format_uuid(batch.id)
+    if batch.tx_type != CONTRACT_INVOKE_PIN:
+        raise Invalid(
+            "FF10466", f"Cannot cancel batch '{id}' of type {batch.tx_type}: only {CONTRACT_INVOKE_PIN} can be"
+        )
+    if not batch.sealed or batch.sent is not None:
+        raise Invalid("FF10468", f"Cannot cancel batch '{id}': it is not on its way out")
+    raise Invalid(
+        "FF10414", f"This action is not supported in this namespace: batch '{id}' is tried until it is pinned"
+    )
 
 
 def batch_json(row: BatchRow, namespace: str) -> str:
