@@ -5,6 +5,9 @@ BIN := .venv/bin
 SOURCES := $(wildcard ffd ffctl tests bench)
 # programs that are not named *.py
 SCRIPTS := $(wildcard demo/run bench/run)
+# FireFly's SDK, for the tests that speak through it; without npm they are skipped and say so
+SDK := tests/sdk/node_modules/installed
+NPM := $(shell command -v npm 2>/dev/null)
 
 .PHONY: help demo test lint format bench man lock clean
 
@@ -21,7 +24,7 @@ help:
 demo: .venv/installed
 	$(BIN)/python demo/run $(ARGS)
 
-test: .venv/installed-dev
+test: .venv/installed-dev $(if $(NPM),$(SDK))
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/installed-dev
@@ -47,7 +50,7 @@ lock: .venv/installed-dev
 	packaging/lock $(ARGS)
 
 clean:
-	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/sdk/node_modules
 	find ffd ffctl tests bench demo man -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .venv/installed: requirements.lock pyproject.toml packaging/install
@@ -58,3 +61,8 @@ clean:
 .venv/installed-dev: requirements-dev.lock pyproject.toml packaging/install
 	PYTHON=$(PYTHON) packaging/install requirements-dev.lock
 	@touch .venv/installed $@
+
+# From the lock, by its hashes, out of whatever registry npm is told to use.
+$(SDK): tests/sdk/package.json tests/sdk/package-lock.json tests/sdk/.npmrc
+	cd tests/sdk && npm ci --loglevel=error && touch node_modules/installed \
+		|| echo "make: npm cannot install the SDK, so its tests are skipped" >&2
