@@ -8,18 +8,23 @@ written in the transaction of the arrival, so no crash forgets it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import msgspec
 
+from ffd.inbound import rewind
+from ffd.inbound.definitions import Office, claims_its_key, define
+from ffd.inbound.definitions.datatypes import judge_data
 from ffd.inbound.order import Cause, Turn, blocked_by, take_turns
-from ffd.inbound.verdict import CONFIRM, HeaderView, Verdict, judge
+from ffd.inbound.verdict import CONFIRM, HeaderView, judge
 from ffd.model.context import broadcast_context
 from ffd.model.event import MESSAGE_CONFIRMED, MESSAGE_REJECTED
+from ffd.model.identity import TAG_CLAIM
 from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.manifest import manifest_messages
+from ffd.model.message import DEFINITION
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace
 from ffd.store import Store, Transaction, batches, events, identities, messages, offsets, pins
 from ffd.store.bells import wait_rung
@@ -45,6 +50,9 @@ class PinnedMessage(Turn):
     pins: list[PinRow] = field(default_factory=list)
     message: BatchedMessage | None = None
     header: HeaderView | None = None
+    missing_blob: str | None = None
+    defined: bool = False
+    """Does it define something, or follow what others defined? Then it is judged when all before it is done."""
     reason: str = ""
 
     @property
@@ -111,14 +119,22 @@ class _Page:
         self._first_waiting: dict[bytes, int | None] = {}
         self._authors: dict[str, tuple[str, str] | None] = {}
         self._sound: set[tuple[str, str, str, str]] = set()
+        self._waited_for: dict[Cause, bool] = {}
         self._settled: set[int] = set()
         self._events: list[NewEvent] = []
+        self._office = Office(tx, world, namespace, self._now, self._events.append, self._forget_authors)
 
     def turn(self, rows: Sequence[PinRow]) -> None:
         """Dispatch what may be dispatched of pins that nobody has looked at, and leave the rest waiting."""
-        dispatched, waiting = take_turns(self._messages_behind(rows), self._first_waiting_on)
-        self._finalise(dispatched)
-        self._leave(waiting)
+        for run in _runs(self._messages_behind(rows)):
+            if run[0].defined:
+                self._look_at(run[0])
+                continue
+            for each in run:
+                self._judge(each)
+            dispatched, waiting = take_turns(run, self._first_waiting_on)
+            self._finalise(dispatched)
+            self._leave(waiting)
 
     def look_again(self, batch_ids: Iterable[bytes]) -> None:
         """Dispatch what has become ready of the waiting pins of these batches, and then of whatever waited behind it.
@@ -144,18 +160,47 @@ class _Page:
         events.append(self._tx, self._events)
 
     def _look_at(self, message: PinnedMessage) -> list[int]:
-        """Dispatch a waiting message if its turn has come; the pins that it leaves first on their contexts."""
+        """Dispatch one message if its turn has come; the pins that it leaves first on their contexts."""
+        self._judge(message)
         context = blocked_by(message, lambda context: pins.first_waiting(self._tx, self._number, context))
         if message.cause is None and context is not None:
             message.cause, message.subject = Cause.ORDER, context.hex()
+        if message.cause is None and message.defined and not message.reason:
+            self._judge_meaning(message)
+        contexts = {context for context, _ in message.contexts}
+        self._tell_claimants(message)
         if message.cause is not None:
             self._leave([message])
             return []
         pins.release(self._tx, [pin.sequence for pin in message.pins])
         self._finalise([message])
-        contexts = {context for context, _ in message.contexts}
+        if self._is_waited_for(Cause.DEFINITION):
+            for context in contexts:
+                rewind.known(self._tx, self._number, Cause.DEFINITION, context.hex())
         freed = [pins.first_waiting(self._tx, self._number, context) for context in contexts]
         return [pin for pin in freed if pin is not None]
+
+    def _tell_claimants(self, message: PinnedMessage) -> None:
+        """Let claims of a key look again when an earlier pin of it turns out to be none, or is settled."""
+        if not self._is_waited_for(Cause.CLAIM):
+            return
+        over = message.cause is None or not self._may_claim(message)
+        if over and pins.may_claim(self._tx, message.first_pin):
+            rewind.known(self._tx, self._number, Cause.CLAIM, message.pins[0].signer)
+
+    def _may_claim(self, each: PinnedMessage) -> bool:
+        """May this be a claim of the key that signed it? What can never be read is none."""
+        message, header = each.message, each.header
+        if message is None or header is None:
+            return each.cause is not Cause.CONTENT
+        if header.tag != TAG_CLAIM or header.type != DEFINITION:
+            return False
+        return claims_its_key(messages.data_of(self._tx, message.sequence))
+
+    def _is_waited_for(self, cause: Cause) -> bool:
+        if cause not in self._waited_for:
+            self._waited_for[cause] = pins.is_any_waiting_for(self._tx, self._number, cause)
+        return self._waited_for[cause]
 
     def _load_waiting(self, batch: bytes, loaded: dict[bytes, dict[int, PinnedMessage]]) -> list[int]:
         """The first pins of the waiting messages of a batch."""
@@ -170,10 +215,7 @@ class _Page:
             return None
         batch = pins.batch_of(self._tx, pin)
         self._load_waiting(batch, loaded)
-        message = loaded[batch][pin]
-        if message.cause is Cause.ORDER:
-            message.cause, message.subject = None, ""
-        return message
+        return loaded[batch][pin]
 
     def _messages_behind(self, rows: Sequence[PinRow]) -> list[PinnedMessage]:
         """The messages that own these pins, in the order of their first pin."""
@@ -222,25 +264,50 @@ class _Page:
         header = None if message is None else _VIEW.decode(message.header)
         if message is None or header is None or not _are_pins_of(rows, header.topics):
             return PinnedMessage(_pin_contexts(rows), Cause.CONTENT, format_uuid(rows[0].batch), rows)
-        datatype, blob = needs.get(message.sequence, (False, None))
-        verdict = self._judge(header, rows[0].signer, datatype, blob)
-        return PinnedMessage(_pin_contexts(rows), verdict.cause, verdict.subject, rows, message, header, verdict.reason)
+        datatype, blob = needs.get(message.sequence, (False, None)) if needs else (False, None)
+        defined = datatype or header.type == DEFINITION
+        return PinnedMessage(_pin_contexts(rows), None, "", rows, message, header, blob, defined)
 
-    def _judge(self, header: HeaderView, signer: str, datatype: bool, blob: str | None) -> Verdict:
+    def _judge(self, each: PinnedMessage) -> None:
+        """Who signed it, and is all of it here? What could not be read stays as it is."""
+        header, signer = each.header, each.pins[0].signer
+        if header is None:
+            return
         # Nearly all messages of a page agree in these, and a confirmation says nothing of the one message.
         like = (header.type, header.author, header.key, signer)
-        if not (datatype or blob) and like in self._sound:
-            return CONFIRM
-        verdict = judge(header, signer, self._author_of, needs_datatype=datatype, missing_blob=blob)
-        if verdict == CONFIRM:
+        if each.missing_blob is None and like in self._sound and not each.defined:
+            each.cause, each.subject, each.reason = None, "", ""
+            return
+        verdict = judge(header, signer, self._author_of, self._claimant_of, missing_blob=each.missing_blob)
+        each.cause, each.subject, each.reason = verdict.cause, verdict.subject, verdict.reason
+        if verdict == CONFIRM and not each.defined:
             self._sound.add(like)
-        return verdict
+
+    def _judge_meaning(self, each: PinnedMessage) -> None:
+        """Take what a message defines, or check that it follows what is defined; its turn has come."""
+        message, header = each.message, each.header
+        if message is None or header is None or self._is_settled(message):
+            return
+        items = messages.data_of(self._tx, message.sequence)
+        if header.type == DEFINITION:
+            verdict = define(self._office, header, message, items, each.pins[0])
+        else:
+            verdict = judge_data(self._office, header.id, items, each.first_pin)
+        each.cause, each.subject, each.reason = verdict.cause, verdict.subject, verdict.reason
 
     def _author_of(self, key: str) -> tuple[str, str] | None:
         if key not in self._authors:
             found = identities.author_of(self._tx, self._number, LEDGER_VERIFIER, key)
             self._authors[key] = None if found is None else (found[0], format_uuid(found[1]))
         return self._authors[key]
+
+    def _claimant_of(self, key: str) -> tuple[str, str] | None:
+        found = identities.owner_of(self._tx, self._number, LEDGER_VERIFIER, key)
+        return None if found is None or found.claim is None else (found.did, format_uuid(found.id))
+
+    def _forget_authors(self) -> None:
+        self._authors.clear()
+        self._sound.clear()
 
     def _first_waiting_on(self, context: bytes) -> int | None:
         if not self._any_waiting:
@@ -253,13 +320,16 @@ class _Page:
         left = [
             WaitingPin(
                 pin.sequence, pin.hash, pin.batch, None if each.message is None else each.message.id,
-                _topic(each, pin), str(each.cause), each.subject,
+                _topic(each, pin), str(each.cause), each.subject, pin.signer, self._may_claim(each),
             )
             for each in waiting
             for pin in each.pins
         ]  # fmt: skip
         if left:
             pins.leave_waiting(self._tx, self._number, left, self._now)
+            self._any_waiting = True
+            self._waited_for.clear()
+            self._first_waiting.clear()
 
     def _finalise(self, dispatched: Sequence[PinnedMessage]) -> None:
         """Settle messages and tell of them. One that was settled by an earlier pin is passed over in silence."""
@@ -291,6 +361,19 @@ class _Page:
                     self._world.new_id(), self._number, kind, message.id, correlator, each.pins[0].tx, topic, self._now
                 )
             )
+
+
+def _runs(messages: Sequence[PinnedMessage]) -> Iterator[Sequence[PinnedMessage]]:
+    """The messages in their order: those that are judged together, and each that is judged in its turn by itself."""
+    first = 0
+    for place, each in enumerate(messages):
+        if each.defined:
+            if first < place:
+                yield messages[first:place]
+            yield messages[place : place + 1]
+            first = place + 1
+    if first < len(messages):
+        yield messages[first:] if first else messages
 
 
 def _absent(row: PinRow, cause: Cause) -> PinnedMessage:

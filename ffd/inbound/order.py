@@ -27,6 +27,12 @@ class Cause(StrEnum):
     """Nobody is known to own the key that signed; subject: the key."""
     BLOB = "blob"
     """A blob of the message has not come; subject: its hash."""
+    DEFINITION = "definition"
+    """An earlier pin waits where a definition is made that decides about this message; subject: that context."""
+    IDENTITY = "identity"
+    """The identity that is claimed has a parent that nobody has claimed yet; subject: the parent's id."""
+    CLAIM = "claim"
+    """An earlier pin of the key that claims an identity may be another claim; subject: the key."""
     ORDER = "order"
     """An earlier pin of one of its contexts waits; subject: that context."""
 

@@ -12,7 +12,18 @@ from ffd.store import Transaction, pins
 
 def key_known(tx: Transaction, namespace: int, key: str) -> None:
     """Somebody is known to own `key` from now on: the aggregator looks again at what waited for that."""
-    for batch in pins.batches_waiting_for(tx, namespace, Cause.AUTHOR, key):
+    known(tx, namespace, Cause.AUTHOR, key)
+
+
+def key_taken(tx: Transaction, namespace: int, key: str) -> None:
+    """`key` was claimed: who claims anything else with it is refused from now on, whatever was waited for."""
+    for batch in pins.batches_signed_with(tx, namespace, key):
+        pins.rewind(tx, namespace, batch)
+
+
+def known(tx: Transaction, namespace: int, cause: Cause, subject: str) -> None:
+    """What some wait for has come, or may have: the aggregator looks at these again."""
+    for batch in pins.batches_waiting_for(tx, namespace, cause, subject):
         pins.rewind(tx, namespace, batch)
 
 

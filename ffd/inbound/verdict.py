@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from ffd.inbound.order import Cause
+from ffd.model.identity import TAG_CLAIM
 from ffd.model.message import DEFINITION
 
 AuthorOf = Callable[[str], tuple[str, str] | None]
@@ -40,13 +41,20 @@ class Verdict(msgspec.Struct, frozen=True):
 CONFIRM = Verdict()
 
 
-def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf) -> Verdict:
-    """Did the author sign the pin? A key that nobody is known to own waits until somebody is."""
+def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf, claimant_of: AuthorOf) -> Verdict:
+    """Did the author sign the pin? A key that nobody is known to own waits until somebody is.
+
+    Who claims an identity brings its key: what the claim is worth is decided where it is taken (FireFly reference 7.3).
+    By then only those count whom the network knows (`claimant_of`), not what this node says of itself.
+    """
     if not header.key or header.key != signer:
         return Verdict(
             f"FF10452: Invalid message '{header.id}'. Key '{header.key}' does not match the signer of the pin: {signer}"
         )
-    owner = author_of(signer)
+    is_claim = header.tag == TAG_CLAIM and header.type == DEFINITION
+    owner = (claimant_of if is_claim else author_of)(signer)
+    if owner is None and is_claim:
+        return CONFIRM
     if owner is None:
         # FireFly lets private messages use unregistered keys. What comes through shared storage is a broadcast,
         # whatever it says of itself: else anybody could speak in any author's name.
@@ -60,20 +68,11 @@ def judge_signer(header: HeaderView, signer: str, author_of: AuthorOf) -> Verdic
     return CONFIRM
 
 
-def judge_content(header: HeaderView, needs_datatype: bool, missing_blob: str | None) -> Verdict:
-    """Is what the message carries here and in order? `missing_blob` is the hash of the first blob that is not."""
-    if missing_blob is not None:
-        return Verdict(cause=Cause.BLOB, subject=missing_blob)
-    if header.type == DEFINITION:
-        return Verdict(f"FF10400: Rejected unknown definition '{header.tag}' of message '{header.id}'")
-    if needs_datatype:
-        return Verdict(f"FF10195: Rejected message '{header.id}': a datatype that its data follows is not known")
-    return CONFIRM
-
-
 def judge(
-    header: HeaderView, signer: str, author_of: AuthorOf, *, needs_datatype: bool, missing_blob: str | None
+    header: HeaderView, signer: str, author_of: AuthorOf, claimant_of: AuthorOf, *, missing_blob: str | None
 ) -> Verdict:
-    """The verdict on a message that is all here, order apart."""
-    verdict = judge_signer(header, signer, author_of)
-    return verdict if verdict != CONFIRM else judge_content(header, needs_datatype, missing_blob)
+    """The verdict on a message of which all is here but `missing_blob` (a hash), order and meaning apart."""
+    verdict = judge_signer(header, signer, author_of, claimant_of)
+    if verdict == CONFIRM and missing_blob is not None:
+        return Verdict(cause=Cause.BLOB, subject=missing_blob)
+    return verdict

@@ -52,6 +52,8 @@ MESSAGE_EVENT_TYPES = frozenset({MESSAGE_CONFIRMED, MESSAGE_REJECTED})
 
 TOPIC_BATCH_PIN = "ff_batch_pin"
 """The topic of ledger events that pin batches."""
+TOPIC_DEFINITION = "ff_definition"
+"""The topic of what definitions define: identities and datatypes."""
 
 
 class Event(msgspec.Struct, frozen=True):

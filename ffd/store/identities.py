@@ -85,22 +85,20 @@ def renumber(tx: Transaction, namespace: int, id: bytes, new: bytes) -> None:
     tx.execute("UPDATE identities SET id = ? WHERE namespace = ? AND id = ?", (new, namespace, id))
 
 
-def update_profile(
-    tx: Transaction,
-    namespace: int,
-    id: bytes,
-    *,
-    description: str | None,
-    profile: str | None,
-    message: bytes,
-    now: int,
-) -> None:
-    """Replace description and profile as a whole; `message` is the one that said so."""
+class Profile(NamedTuple):
+    """What may change of an identity, always as a whole; `profile` is JSON text."""
+
+    description: str | None
+    profile: str | None
+
+
+def update(tx: Transaction, namespace: int, id: bytes, profile: Profile, message: bytes, now: int) -> None:
+    """Replace the profile of an identity; `message` is the one that said so."""
     tx.execute(
         """
         UPDATE identities SET description = ?, profile = ?, "update" = ?, updated = ?
          WHERE namespace = ? AND id = ?""",
-        (description, profile, message, now, namespace, id),
+        (*profile, message, now, namespace, id),
     )
 
 

@@ -47,7 +47,10 @@ class PinRow(msgspec.Struct, frozen=True):
 
 
 class WaitingPin(msgspec.Struct, frozen=True):
-    """A pin that was left behind: for what cause, and the thing whose arrival ends it."""
+    """A pin that was left behind: for what cause, and the thing whose arrival ends it.
+
+    `may_claim` says that it may hold a claim of the key that signed it.
+    """
 
     pin: int
     hash: bytes
@@ -56,6 +59,8 @@ class WaitingPin(msgspec.Struct, frozen=True):
     topic: str | None
     cause: str
     subject: str
+    signer: str = ""
+    may_claim: bool = False
 
 
 SEQUENCE_MAX = 2**63 - 1
@@ -166,12 +171,16 @@ def leave_waiting(tx: Transaction, namespace: int, pins: Sequence[WaitingPin], n
     """Leave pins behind, or note a new cause for those that are; since when stays."""
     tx.execute_many(
         """
-        INSERT INTO waiting_pins (pin, namespace, hash, batch, message, topic, cause, subject, since)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO waiting_pins (pin, namespace, hash, batch, message, topic, cause, subject, signer, may_claim,
+                                  since)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (pin) DO UPDATE
-           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause, subject =
-           excluded.subject""",
-        [(p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, now) for p in pins],
+           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause,
+               subject = excluded.subject, signer = excluded.signer, may_claim = excluded.may_claim""",
+        [
+            (p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, p.signer, int(p.may_claim), now)
+            for p in pins
+        ],
     )
 
 
@@ -215,6 +224,26 @@ def is_waiting(tx: Transaction, pin: int) -> bool:
     return tx.value("SELECT 1 FROM waiting_pins WHERE pin = ?", (pin,)) is not None
 
 
+def is_any_waiting_for(tx: Transaction, namespace: int, cause: str) -> bool:
+    """Does any pin of the namespace wait for this cause?"""
+    found = tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? AND cause = ? LIMIT 1", (namespace, cause))
+    return found is not None
+
+
+def may_claim(tx: Transaction, pin: int) -> bool:
+    """Does this pin wait, and was it said of it that it may hold a claim of its signer's key?"""
+    return tx.value("SELECT 1 FROM waiting_pins WHERE pin = ? AND may_claim = 1", (pin,)) is not None
+
+
+def may_claim_before(tx: Transaction, namespace: int, signer: str, pin: int) -> bool:
+    """Does an earlier pin wait that may hold a claim of this signer's key?"""
+    found = tx.value(
+        "SELECT 1 FROM waiting_pins WHERE namespace = ? AND signer = ? AND pin < ? AND may_claim = 1 LIMIT 1",
+        (namespace, signer, pin),
+    )
+    return found is not None
+
+
 def batches_waiting_for(tx: Transaction, namespace: int, cause: str, subject: str) -> list[bytes]:
     """The batches whose pins wait for `subject`, by their first pin."""
     rows = tx.execute(
@@ -222,6 +251,17 @@ def batches_waiting_for(tx: Transaction, namespace: int, cause: str, subject: st
         SELECT batch, min(pin) FROM waiting_pins
          WHERE namespace = ? AND cause = ? AND subject = ? GROUP BY batch ORDER BY 2""",
         (namespace, cause, subject),
+    )
+    return [row[0] for row in rows]
+
+
+def batches_signed_with(tx: Transaction, namespace: int, signer: str) -> list[bytes]:
+    """The batches with waiting pins that were signed with this key, by their first pin."""
+    rows = tx.execute(
+        """
+        SELECT batch, min(pin) FROM waiting_pins
+         WHERE namespace = ? AND signer = ? GROUP BY batch ORDER BY 2""",
+        (namespace, signer),
     )
     return [row[0] for row in rows]
 

@@ -6,6 +6,7 @@ from ffd.inbound.order import Cause
 from ffd.inbound.verdict import CONFIRM, HeaderView, Verdict, judge
 
 KNOWN = {"ka": ("did:alice", "id-a"), "kb": ("did:bob", "id-b")}
+CLAIMED = {"kb": ("did:bob", "id-b")}
 WRONG_SIGNER = "FF10452: Invalid message 'm'. Key '{}' does not match the signer of the pin: {}"
 WRONG_AUTHOR = "FF10453: Invalid message 'm'. Author '{}' does not match identity registered to {}: {} ({})"
 
@@ -32,26 +33,40 @@ SIGNERS = {
 @pytest.mark.parametrize("type, author, key, signer, expected", SIGNERS.values(), ids=SIGNERS.keys())
 def test_who_signed(type: str, author: str, key: str, signer: str, expected: Verdict) -> None:
     header = HeaderView(id="m", type=type, author=author, key=key)
-    assert judge(header, signer, KNOWN.get, needs_datatype=False, missing_blob=None) == expected
+    assert judge(header, signer, KNOWN.get, CLAIMED.get, missing_blob=None) == expected
 
 
-NO_TYPE = Verdict("FF10195: Rejected message 'm': a datatype that its data follows is not known")
-BLOB = "5f" * 32
-NO_BLOB = Verdict(cause=Cause.BLOB, subject=BLOB)
-# type, signer, datatype wanted, missing blob; what it is judged
-CONTENT = {
-    "all there": ("broadcast", "ka", False, None, CONFIRM),
-    "a blob to come": ("broadcast", "ka", False, BLOB, NO_BLOB),
-    "a datatype that nobody knows": ("broadcast", "ka", True, None, NO_TYPE),
-    "the blob comes first": ("broadcast", "ka", True, BLOB, NO_BLOB),
-    "a definition of an unknown kind": (
-        "definition", "ka", False, None, Verdict("FF10400: Rejected unknown definition 't' of message 'm'")
+CLAIMS = {
+    "a claim with a new key": ("did:zoe", "kz", CONFIRM),
+    "a claim with a key that only this node knows": ("did:zoe", "ka", CONFIRM),
+    "a claim with the key of somebody known": (
+        "did:zoe", "kb", Verdict(WRONG_AUTHOR.format("did:zoe", "kb", "did:bob", "id-b"))
     ),
-    "the signer comes before all": ("broadcast", "kb", True, BLOB, Verdict(WRONG_SIGNER.format("ka", "kb"))),
+    "a claim once more": ("did:bob", "kb", CONFIRM),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("type, signer, datatype, blob, expected", CONTENT.values(), ids=CONTENT.keys())
-def test_what_it_carries(type: str, signer: str, datatype: bool, blob: str | None, expected: Verdict) -> None:
-    header = HeaderView(id="m", type=type, author="did:alice", key="ka", tag="t")
-    assert judge(header, signer, KNOWN.get, needs_datatype=datatype, missing_blob=blob) == expected
+@pytest.mark.parametrize("author, key, expected", CLAIMS.values(), ids=CLAIMS.keys())
+def test_who_claims(author: str, key: str, expected: Verdict) -> None:
+    header = HeaderView(id="m", type="definition", tag="ff_identity_claim", author=author, key=key)
+    assert judge(header, key, KNOWN.get, CLAIMED.get, missing_blob=None) == expected
+
+
+def test_a_broadcast_with_the_tag_of_a_claim_claims_nothing() -> None:
+    header = HeaderView(id="m", type="broadcast", tag="ff_identity_claim", author="did:zoe", key="kz")
+    assert judge(header, "kz", KNOWN.get, CLAIMED.get, missing_blob=None).cause is Cause.AUTHOR
+
+
+BLOB = "5f" * 32
+# signer, missing blob; what it is judged
+CONTENT = {
+    "all there": ("ka", None, CONFIRM),
+    "a blob to come": ("ka", BLOB, Verdict(cause=Cause.BLOB, subject=BLOB)),
+    "the signer comes before all": ("kb", BLOB, Verdict(WRONG_SIGNER.format("ka", "kb"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("signer, blob, expected", CONTENT.values(), ids=CONTENT.keys())
+def test_what_it_carries(signer: str, blob: str | None, expected: Verdict) -> None:
+    header = HeaderView(id="m", author="did:alice", key="ka", tag="t")
+    assert judge(header, signer, KNOWN.get, CLAIMED.get, missing_blob=blob) == expected

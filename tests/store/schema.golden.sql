@@ -321,7 +321,7 @@ CREATE TABLE waiting_pins (
     cause     TEXT NOT NULL,
     subject   TEXT NOT NULL,
     since     INTEGER NOT NULL
-, signer TEXT NOT NULL DEFAULT '') STRICT;
+, signer TEXT NOT NULL DEFAULT '', may_claim INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX waiting_pins_batch ON waiting_pins (namespace, batch);
 

@@ -71,8 +71,10 @@ CREATE TABLE verifications (
     PRIMARY KEY (namespace, claim, message)
 ) STRICT, WITHOUT ROWID;
 
--- Whose pins wait: claims of one key take their turns in the ledger's order.
+-- Who signed a waiting pin, and whether it may hold a claim of that very key: such claims take their turns in the
+-- ledger's order.
 ALTER TABLE waiting_pins ADD COLUMN signer TEXT NOT NULL DEFAULT '';
+ALTER TABLE waiting_pins ADD COLUMN may_claim INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX waiting_pins_signer ON waiting_pins (namespace, signer, pin);
 
 -- Blobs that are here whole. The bytes lie beside the database in files named by their hash; one file serves all
