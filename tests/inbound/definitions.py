@@ -65,7 +65,7 @@ def say(name: str, value: object, *, by: str, topic: str = "talk", datatype: str
     """A broadcast by somebody who is known; `datatype` is a name and a version with a slash between."""
     ref = DatatypeRef(*datatype.split("/")) if datatype else None
     text = msgspec.json.encode(value).decode()
-    signed = {"author": did_of(ORG, by), "key": key_of(by)}
+    signed: dict[str, Any] = {"author": did_of(ORG, by), "key": key_of(by)}
     return tell(name, text, topic=topic, type="broadcast", validator="json", datatype=ref, **signed)
 
 
@@ -74,7 +74,7 @@ def datatype(name: str, schema: Any, *, version: str = "1", by: str = "alice", *
     text = schema if isinstance(schema, str) else msgspec.json.encode(schema).decode()
     label = other.pop("label", f"{name}/{version} by {by}")
     topic = other.pop("topic", datatype_topic(name))
-    fields = {
+    fields: dict[str, Any] = {
         "id": format_uuid(uid(label)), "validator": "json", "name": name, "version": version,
         "hash": sha256(text.encode()).hex(), "created": EPOCH_NS, "value": text,
     } | other  # fmt: skip

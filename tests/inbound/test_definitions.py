@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,8 +156,8 @@ GRANDCHILD = base("grandchild", CUSTOM, CHILD)
 STRANGE = base("strange", CUSTOM, MACHINE)
 SAME_ID = base("same", id=ALICE.id)
 TAKEN = base("alice", id="00000000-0000-4000-8000-000000000000")
-BY_ALICE = {"author": ALICE.did, "key": key_of("alice")}
-BY_BOB = {"author": BOB.did, "key": key_of("bob")}
+BY_ALICE: dict[str, Any] = {"author": ALICE.did, "key": key_of("alice")}
+BY_BOB: dict[str, Any] = {"author": BOB.did, "key": key_of("bob")}
 Plot = Callable[[], Sequence[Story]]
 
 
@@ -164,7 +165,7 @@ def one(name: str, value: str, tag: str) -> Plot:
     return lambda: [tell(name, value, topic="anything", tag=tag, **BY_ALICE)]
 
 
-def dated(**other: object) -> Plot:
+def dated(**other: Any) -> Plot:
     return lambda: [datatype("widget", WIDGET, label="the one", **other)]
 
 

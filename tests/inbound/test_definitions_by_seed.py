@@ -52,7 +52,7 @@ def _owner(node: IdentityBase) -> IdentityBase:
 
 async def live(member: Member, ledger: Sequence[Story], rng: Random) -> None:
     """Let the ledger say it all in its order, and payloads come at any time after their pins."""
-    pinned, coming = list(ledger), []
+    pinned, coming = list(ledger), list[Story]()
     while pinned or coming:
         if pinned and (not coming or rng.random() < 0.5):
             story = pinned.pop(0)
