@@ -415,7 +415,8 @@ SUBSCRIPTIONS: Collection[SubscriptionRow] = Collection(
     sequence="s.sequence",
     columns=_columns(
         "name", "transport", "options", "created", table="s",
-        id=_id("s.id"), filters=_plain("s.filter"), events=_json("s.filter", "events"),
+        # Not bare: SQLite would put what it is compared with into the place of the JSON that `events` is read from.
+        id=_id("s.id"), filters=_plain("(s.filter || '')"), events=_json("s.filter", "events"),
     ),
     read=lambda row: SubscriptionRow(*row),
 )  # fmt: skip

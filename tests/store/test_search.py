@@ -271,6 +271,7 @@ OTHER_QUERIES = {
     "subscriptions": ("subscriptions", "sort=name", "s1 s2"),
     "subscriptions to some events": ("subscriptions", "events=^message", "s1"),
     "subscriptions by their filter": ("subscriptions", "filters=@message", "s1"),
+    "subscriptions by a filter that is none, and by what is in theirs": ("subscriptions", "filters={&events=", ""),
     "transactions": ("transactions", "type=batch_pin", "tx~batch"),
     "transactions by what the ledger calls them": ("transactions", "blockchainids=:0xa", "tx~batch"),
     "operations": ("operations", "status=Failed&error=no&input=@batch", "op"),
