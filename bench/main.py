@@ -12,6 +12,7 @@ from types import FrameType
 
 import trio
 
+from bench.blob import measure_blob
 from bench.crowd import measure_crowd
 from bench.figures import Figure, environment, table, write_json
 from bench.latency import measure_latency
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "catch-up": measure_catch_up,
     "crowd": measure_crowd,
     "large": measure_large,
+    "blob": measure_blob,
 }
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 

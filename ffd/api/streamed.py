@@ -22,10 +22,13 @@ class StreamedResponse(Response):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._stream), trio.open_nursery() as nursery:
-            nursery.start_soon(self._end_when_left, receive, nursery.cancel_scope)
-            await self._send(scope, send)
-            nursery.cancel_scope.cancel()
+        async with aclosing(self._stream):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_when_left, receive, nursery.cancel_scope)
+                await self._send(scope, send)
+                nursery.cancel_scope.cancel()
+            # Not within: the door tells of an answer's end as of a client that has gone, and the end would be cut off.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -34,7 +37,6 @@ class StreamedResponse(Response):
             piece = await self._stream.read()
             left -= len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _end_when_left(self, receive: Receive, scope: trio.CancelScope) -> None:
         # Nobody else tells: what is sent to a client that has gone is thrown away in silence.

@@ -96,6 +96,17 @@ async def test_the_head_of_a_blob_has_no_body(node: Node) -> None:
         assert (await client.get(f"/api/v1/data/{uploaded.id}/blob")).body == CONTENT
 
 
+async def test_the_connection_ends_behind_a_blob_when_the_client_wants_that(node: Node) -> None:
+    uploaded = await upload(node, CONTENT)
+    stream = await trio.open_unix_socket(str(node.socket))
+    async with stream:
+        client = Client(stream)
+        answer = await client.get(f"/api/v1/data/{uploaded.id}/blob", "Connection: close")
+        assert answer.body == CONTENT
+        with trio.fail_after(5):
+            assert await client.ended()
+
+
 async def test_an_empty_blob_is_one_too(node: Node) -> None:
     uploaded = await upload(node, b"")
     answer = await node.ask("GET", f"data/{uploaded.id}/blob")
