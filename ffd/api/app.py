@@ -156,7 +156,8 @@ ROUTES: tuple[Route, ...] = (
 def build_app(desk: Desk) -> ASGIApp:
     """The ASGI app that answers with what is on the desk."""
     served = [
-        StarletteRoute(path, _endpoint(desk, routes), methods=list(routes)) for path, routes in _by_path(ROUTES).items()
+        StarletteRoute(path, _endpoint(desk, routes), methods=[*routes, "OPTIONS"])
+        for path, routes in _by_path(ROUTES).items()
     ]
     served += description_routes(desk, ROUTES)
     app = Starlette(routes=served, exception_handlers=dict(HANDLERS))
@@ -174,7 +175,11 @@ def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
 
 
 def _endpoint(desk: Desk, routes: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
+    allowed = ", ".join(sorted({*routes, "OPTIONS", *(["HEAD"] if "GET" in routes else [])}))
+
     async def endpoint(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": allowed})
         # The framework asks for HEAD where there is GET, and the door sends no body then.
         route, call = routes["GET" if request.method == "HEAD" else request.method], Call(desk, request)
         route.check(call.caller, call.path.get("ns"), desk.default_namespace)

@@ -87,7 +87,11 @@ async def test_what_is_not_offered_is_told_in_json(node: Node) -> None:
 
 async def test_a_refused_method_names_all_that_are_offered(node: Node) -> None:
     answer = await node.ask("PATCH", "subscriptions")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "PUT"}
+    offered = {"GET", "HEAD", "OPTIONS", "POST", "PUT"}
+    assert answer.status == 405 and set(answer.headers["allow"].split(", ")) == offered
+    asked = await node.ask("OPTIONS", "subscriptions")
+    assert (asked.status, asked.body, set(asked.headers["allow"].split(", "))) == (204, b"", offered)
+    assert (await node.ask("OPTIONS", "nosuch")).status == 404
 
 
 async def test_a_head_is_the_answer_without_its_body(node: Node) -> None:

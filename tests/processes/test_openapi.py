@@ -36,7 +36,7 @@ from ffd.model.ids import parse_uuid
 from tests.processes.node import House, Node
 from tests.processes.test_tcp_door import OPEN, url_of
 
-EXAMPLES = int(os.environ.get("FFD_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("FFD_EXAMPLES", "8"))
 """How often an operation is asked in each of the two ways."""
 Case: TypeAlias = schemathesis.Case[Any]
 CHECKS = [
