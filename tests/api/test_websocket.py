@@ -40,6 +40,23 @@ async def test_an_ephemeral_subscription_hears_from_where_it_says(node: Node) ->
         assert ref["name"] == ref["id"] and ref["namespace"] == "default"
 
 
+@pytest.mark.parametrize(
+    "first, heard", [("oldest", ["one", "two", "new"]), ("0", ["two", "new"]), ("newest", ["new"])]
+)
+async def test_a_durable_subscription_begins_where_it_says(node: Node, first: str, heard: list[str]) -> None:
+    for value in ("one", "two"):
+        await node.broadcast(value)
+    if first.isdigit():
+        (event, _) = await node.get("events", sort="sequence", type="message_confirmed")
+        first = str(event["sequence"])
+    subscription = await subscribe(node, "app1", firstEvent=first)
+    assert subscription["options"]["firstEvent"].lstrip("-").isdigit(), "a number from now on"
+    await node.broadcast("new")
+    async with open_talker(node) as app:
+        await app.start("app1")
+        assert [await app.take() for _ in heard] == heard
+
+
 async def test_an_ephemeral_subscription_hears_what_is_new_unless_told_otherwise(node: Node) -> None:
     await node.broadcast("old")
     async with open_talker(node) as app:

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 SUITE = sorted(HERE.glob("suite/*.test.js"))
 NODE_LEAST = (18, 15)
 PATIENCE_S = 180
+FAILURE = re.compile(r"^ *not ok .*?^ *\.\.\.$", re.MULTILINE | re.DOTALL)
 OUTCOME = re.compile(r"^ *(not ok|ok) \d+ - (.*)", re.MULTILINE)
 
 
@@ -41,7 +42,8 @@ def test_the_sdk(node: str, file: Path, tmp_path: Path) -> None:
     outcomes, said = run(node, file, tmp_path)
     assert outcomes, said
     failed = [name for name, good in outcomes.items() if not good]
-    assert not failed, f"{len(failed)} of {len(outcomes)} failed: {'; '.join(failed)}\n\n{said}"
+    told = "\n\n".join(FAILURE.findall(said)) or said
+    assert not failed, f"{len(failed)} of {len(outcomes)} failed: {'; '.join(failed)}\n\n{told}"
 
 
 def run(node: str, file: Path, folder: Path) -> tuple[dict[str, bool], str]:

@@ -81,12 +81,17 @@ export class Ffd {
     });
     closeSync(log);
     this.ended = new Promise((resolve) => this.process.once('exit', resolve));
-    await until('ffd is ready', () => this.#isReady());
+    try {
+      await until('ffd is ready', () => this.#isReady());
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
     return this;
   }
 
   async #isReady() {
-    if (this.process.exitCode !== null) throw new Error(`ffd ended: ${this.log()}`);
+    if (this.process.exitCode !== null) throw new Error(`ffd ended, and said ${this.log()}`);
     this.port ||= Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(this.log())?.[1] ?? 0);
     return this.port && (await fetch(`${this.host}/readyz`)).status === 200;
   }
