@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import trio
 
 from ffd.daemon.config import LimitsConfig
-from ffd.model.errors import FfdError
+from ffd.model.errors import Conflict, FfdError
 from ffd.model.ids import sha256
 from ffd.outbound.draft import parse_message
 from ffd.store import data
@@ -241,3 +242,33 @@ async def until_cut(node: Node, work: Callable[[], Awaitable[None]]) -> bool:
             await node.wait_ended()
         nursery.cancel_scope.cancel()
     return through and node.disk.on
+
+
+@pytest.mark.parametrize("loss", Loss)
+async def test_a_power_cut_while_an_app_has_something_published_is_mended_by_asking_again(
+    autojump_clock: object, seed: int, scratch: Path, loss: Loss
+) -> None:
+    """The app asks with a key, and again with the same one: refused when the first was done, else it is done now."""
+    for operations in range(seed % 5, 500, 5):
+        async with open_cast(seed, scratch) as cast:
+            node = await cast.node("alice", embedded=True)
+            photo = raw_id(await node.upload(PHOTO, NAMED))
+            node.cut_power_after(operations)
+
+            async def publish(node: Node = node, photo: bytes = photo) -> None:
+                await node.desk.publishers["default"].publish_blob(photo, "once")
+
+            through = await until_cut(node, publish)
+            if not through:
+                await node.wait_ended()
+                node.disk.come_back(loss)
+                assert await node.start(), node.failure
+            with suppress(Conflict):
+                await publish()
+            (shown,) = node.rows("SELECT blob ->> '$.public' FROM data")
+            assert shown == (REFERENCE,)
+            assert node.rows("SELECT count(*), min(status) FROM operations") == [(1, "Succeeded")]
+            if through:
+                assert operations > 10
+                return
+    raise AssertionError("the power was always cut")
