@@ -7,7 +7,7 @@ Such an answer is passed over. It is neither an error nor taken for another deli
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from ffd.api.frames import Ack, SubscriptionRef, delivery_frames, no_match
@@ -76,18 +76,20 @@ class Started:
             while (oldest := dispatcher.oldest()) is not None:
                 dispatcher.ack(oldest[1])
 
-    def speakers(self) -> Iterator[Dispatcher]:
+    def speakers(self) -> Sequence[Dispatcher]:
         """Who may have sent what an answer is for, in the order in which they are asked.
 
         A subscription that was deleted and made anew is another one, and the older one sent first. One that was only
         changed goes on: what it sends again is in flight again.
         """
         live = self.dispatcher
-        id = live.subscription.id if live is not None else None
-        yield from [each for each in self._ended if each.subscription.id != id]
-        if live is not None:
-            yield live
-        yield from [each for each in self._ended if each.subscription.id == id]
+        if live is None:
+            return tuple(self._ended)
+        if not self._ended:
+            return (live,)
+        id = live.subscription.id
+        older = [each for each in self._ended if each.subscription.id != id]
+        return *older, live, *(each for each in self._ended if each.subscription.id == id)
 
     def ack_batch(self, id: str) -> bool:
         """Take `id` as that of a batch. False when it is none."""
