@@ -147,6 +147,19 @@ test('an unknown namespace is told to the app', async () => {
   assert.match(ear.errors()[0], /^FF10176: .*FF10187: /);
 });
 
+test('over the Unix socket all is the same', async () => {
+  const path = `${ffd.folder}/s`;
+  const local = client('http://localhost', {
+    requestConfig: { socketPath: path }, websocket: { host: `ws+unix:${path}:` },
+  });
+  await subscribe('local', 'local');
+  const ear = new Ear();
+  listen('local', ear, local);
+  const message = await local.sendBroadcast({ header: { topics: ['local'] }, data: [{ value: 1 }] }, { confirm: true });
+  const [event] = await ear.heard(1);
+  assert.equal(event.reference, message.header.id);
+});
+
 test('of two that listen to one subscription, one is served and the other takes over', async () => {
   await subscribe('shared', 'shared');
   const ears = [new Ear(), new Ear()];
