@@ -114,6 +114,11 @@ class Call:
         """What the body says that it is."""
         return self._request.headers.get("content-type", "")
 
+    @property
+    def content_length(self) -> int:
+        """How long the body will be; 0 when it does not say."""
+        return int(self._request.headers.get("content-length", "0"))
+
     async def pieces(self, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Give the body to `take` piece by piece, each when the one before was taken.
 

@@ -26,8 +26,9 @@ class DoorLimits:
     body_bytes_max: int = MIB
     bodies_bytes_max: int = 64 * MIB
     """Bodies of all requests in flight together; beyond it 503."""
-    upload_bytes_max: int = 16 * KIB * MIB
-    """The body of an upload, which is taken in piece by piece and never held."""
+    upload_bytes_max: int = 1 << 51
+    """The body of an upload, which is taken in piece by piece and never held. Whoever takes it has a limit of its own,
+    which may change while the door is open."""
     uploads_max: int = 64
     """Uploads at one time; the next one is told 503."""
     body_grace_s: float = 10

@@ -11,12 +11,15 @@ from ffd.api.form import Form
 from ffd.inbound import rewind
 from ffd.model.canonical import canonical_json, decode_envelope, json_string
 from ffd.model.data import BlobRef, Data, DatatypeRef, data_json, seal_data
-from ffd.model.errors import Invalid
+from ffd.model.errors import Full, Invalid
 from ffd.model.ids import format_uuid
 from ffd.outbound.accept import check_kind
 from ffd.outbound.draft import parse_item
 from ffd.store import Transaction, data
 from ffd.store.blobfiles import Incoming
+
+FORM_BYTES = 2 * 1024 * 1024
+"""What a form may have beside its file; what it has is checked field by field."""
 
 
 class _Wish(msgspec.Struct):
@@ -59,6 +62,7 @@ async def _take_json(call: Call) -> Data:
 async def _take_blob(call: Call) -> Data:
     number = call.namespace.number
     form = Form(call.content_type)
+    _check_length(call)
     async with call.desk.blobs.receive() as incoming:
 
         async def take(piece: bytes) -> None:
@@ -74,6 +78,13 @@ async def _take_blob(call: Call) -> Data:
         async with incoming.placed(hash):
             await call.desk.store.write(lambda tx: record_blob(tx, number, incoming, hash, item))
     return item
+
+
+def _check_length(call: Call) -> None:
+    """Refuse at once what could not be taken to its end. Raises Full FFD3101."""
+    most = call.desk.blobs.limits.blob_bytes_max
+    if call.content_length > most + FORM_BYTES:
+        raise Full("FFD3101", f"The blob is larger than {most} bytes: send a smaller one, or raise the limit")
 
 
 def record_blob(tx: Transaction, namespace: int, incoming: Incoming, hash: bytes, item: Data) -> None:

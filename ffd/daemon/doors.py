@@ -35,8 +35,6 @@ from ffd.world import World
 log = logging.getLogger(__name__)
 
 LOCK_SUFFIX = ".lock"
-FORM_BYTES = 2 * 1024 * 1024
-"""What a form may have beside its file; what it has is checked field by field."""
 DRAIN_SHARE = 0.8
 """How much of the time for a stop the doors may take; the rest is for the roles and the store beneath them."""
 
@@ -237,7 +235,6 @@ def door_limits(config: Config) -> DoorLimits:
         header_timeout_s=limits.header_timeout_s,
         idle_s=limits.idle_timeout_s,
         body_bytes_max=limits.request_bytes_max,
-        upload_bytes_max=limits.blob_bytes_max + FORM_BYTES,
         frame_bytes_max=limits.request_bytes_max,
         drain_s=config.timeouts.stop_s * DRAIN_SHARE,
     )

@@ -296,7 +296,7 @@ async def test_a_blob_beyond_the_limit_is_refused_before_it_is_sent_and_while_it
             client = Client(stream)
             await client.say(request("POST", "/api/v1/data", FORM, f"Content-Length: {1 << 40}"))
             refused = await client.answer()
-            assert (refused.status, refused.code) == (413, "FFD2007")
+            assert (refused.status, refused.code) == (413, "FFD3101")
             assert await client.ended()
         assert len(blob_files(node)) == 1
 
