@@ -57,12 +57,13 @@ SECURITY: Mapping[str, Object] = {
     "basic": {"type": "http", "scheme": "basic", "description": "A name and a password, over TCP."},
 }
 """How somebody may say who they are; over a Unix socket the file's rights do."""
+_PART = re.compile(r"\{\w+\}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 
 
 def describe(routes: Sequence[Route], *, namespace: str = "") -> Object:
     """The document: of the whole API, or of one namespace of it by its local name."""
-    shown = [route for route in routes if not (namespace and route.everywhere)]
+    shown = [route for route in described(routes) if not (namespace and route.everywhere)]
     texts = [text for route in shown for text in (route.body, route.form, route.answer)]
     named = sorted({name for text in texts for name in _names(text)})
     found, components = shapes.schemas([*named, "Error"], SCHEMAS + "{name}")
@@ -81,6 +82,18 @@ def describe(routes: Sequence[Route], *, namespace: str = "") -> Object:
             "securitySchemes": SECURITY,
         },
     }
+
+
+def described(routes: Iterable[Route]) -> list[Route]:
+    """The rows that are operations of their own.
+
+    Two paths that differ in the names of their parts alone are one to OpenAPI: of a row for what has slashes in it (a
+    DID, say) the one before it, for what has none, tells all.
+    """
+    found: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        found.setdefault((route.method, _PART.sub("{}", route.shown_path)), route)
+    return list(found.values())
 
 
 def _servers() -> list[Object]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ffd.api.app import ROUTES
-from ffd.api.openapi import describe, operation_ids, path_of
+from ffd.api.openapi import describe, described, operation_ids, path_of
 from ffd.api.route import Route
 from ffd.api.shapes import SHAPES
 from ffd.model.query import COLLECTIONS
@@ -21,6 +21,7 @@ from tests.api.rest import Node
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = describe(ROUTES)
+SHOWN = described(ROUTES)
 
 
 def operation(route: Route) -> dict[str, Any]:
@@ -43,16 +44,17 @@ def resolved(node: Any, seen: tuple[str, ...] = ()) -> None:
 
 
 def test_every_row_is_one_operation_with_a_name_of_its_own() -> None:
-    described = [
+    operations = [
         (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in item if method != "servers"
     ]
-    assert sorted(described) == sorted((route.method, path_of(route)) for route in ROUTES)
+    assert sorted(operations) == sorted((route.method, path_of(route)) for route in SHOWN)
+    assert len({re.sub(r"{\w+}", "{}", path) for path in DOCUMENT["paths"]}) == len(DOCUMENT["paths"])
     ids = operation_ids(ROUTES)
     assert len(set(ids.values())) == len(ROUTES) == len(ids)
     assert all(re.fullmatch("[a-z][A-Za-z0-9]+", id) for id in ids.values())
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.shown_path}")
+@pytest.mark.parametrize("route", SHOWN, ids=lambda route: f"{route.method} {route.shown_path}")
 def test_a_row_says_what_goes_in_and_what_comes_out(route: Route) -> None:
     named = re.findall(r"\w+", f"{route.body} {route.form} {route.answer}")
     assert set(named) <= set(SHAPES), "give it a shape in ffd/api/shapes.py"
@@ -136,7 +138,7 @@ async def test_the_page_is_whole_by_itself_and_allowed_nothing_else(node: Node) 
     }  # fmt: skip
     # Without any script it is the list of all operations.
     shown = {(each["data-method"], each["data-path"]) for each in page.operations}
-    assert shown == {(route.method, path_of(route)) for route in ROUTES}
+    assert shown == {(route.method, path_of(route)) for route in SHOWN}
     assert "{{" not in answer.body.decode().replace("{{ns}}", "")
 
 
