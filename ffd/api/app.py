@@ -19,20 +19,25 @@ from ffd.api import (
     blockchainevents,
     charts,
     data,
+    datatypes,
+    diddocs,
     events,
     groups,
     history,
     identities,
+    keys,
     messages,
     namespaces,
     operations,
     part_status,
     pins,
     private,
+    registration,
     status,
     subscriptions,
     transactions,
     uploads,
+    verifiers,
 )
 from ffd.api.call import Answer, Call, Handler
 from ffd.api.description import description_routes
@@ -43,6 +48,9 @@ from ffd.api.route import API, BYTES, Route
 from ffd.api.streamed import StreamedResponse
 
 NAMED: Mapping[str, str] = {"id": "id or name"}
+NAMED_BY_DID: Mapping[str, str] = {"id": "id or DID"}
+VERIFIED = ("fetchverifiers",)
+IDENTITY, IDENTITIES = "Identity | IdentityWithVerifiers", "[Identity] | [IdentityWithVerifiers]"
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -122,11 +130,54 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "operations/{id}/retry", operations.retry_operation, body="Nothing", answer="Operation", statuses=(202,)
     ),
-    Route("GET", "identities", identities.list_identities, "identities", answer="[Identity]"),
-    Route("GET", "identities/{id}", identities.get_identity, answer="Identity"),
-    Route("GET", "network/identities", identities.list_identities, "identities", answer="[Identity]"),
-    Route("GET", "network/organizations", identities.list_organizations, "organizations", answer="[Identity]"),
-    Route("GET", "network/nodes", identities.list_nodes, "nodes", answer="[Identity]"),
+    Route(
+        "POST", "datatypes", datatypes.create_datatype, switches=("confirm",),
+        body="NewDatatype", answer="Datatype", statuses=(202, 200),
+    ),
+    Route("GET", "datatypes", datatypes.list_datatypes, "datatypes", answer="[Datatype]"),
+    Route("GET", "datatypes/{name}/{version}", datatypes.get_datatype, answer="Datatype"),
+    Route(
+        "POST", "identities", registration.create_identity, switches=("confirm",),
+        body="NewIdentity", answer="Identity", statuses=(202, 200),
+    ),
+    Route("GET", "identities", identities.list_identities, "identities", VERIFIED, answer=IDENTITIES),
+    Route("GET", "identities/{id}", identities.get_identity, switches=VERIFIED, answer=IDENTITY, kinds=NAMED_BY_DID),
+    Route(
+        "PATCH", "identities/{id}", registration.update_identity, switches=("confirm",),
+        body="IdentityUpdate", answer="Identity", statuses=(202, 200), kinds=NAMED_BY_DID,
+    ),
+    Route("GET", "identities/{id}/did", diddocs.get_identity_did, answer="DIDDocument", kinds=NAMED_BY_DID),
+    Route(
+        "GET", "identities/{id}/verifiers", identities.list_identity_verifiers, "verifiers",
+        answer="[Verifier]", kinds=NAMED_BY_DID,
+    ),
+    Route("GET", "identities/{did:path}", identities.get_identity_by_did, switches=VERIFIED, answer=IDENTITY),
+    Route("GET", "verifiers", verifiers.list_verifiers, "verifiers", answer="[Verifier]"),
+    Route("GET", "verifiers/{hash}", verifiers.get_verifier, answer="Verifier"),
+    Route("POST", "verifiers/resolve", verifiers.resolve_verifier, body="VerifierRef", answer="VerifierRef"),
+    Route("GET", "keys", keys.list_keys, answer="[Key]", ours=True),
+    Route("POST", "keys", keys.create_key, body="Nothing", answer="Key", statuses=(201,), ours=True),
+    Route("GET", "network/identities", identities.list_identities, "identities", VERIFIED, answer=IDENTITIES),
+    Route("GET", "network/identities/{did:path}", identities.get_identity_by_did, switches=VERIFIED, answer=IDENTITY),
+    Route("GET", "network/diddocs/{did:path}", diddocs.get_did_document, answer="DIDDocument"),
+    Route(
+        "POST", "network/organizations", registration.create_organization, switches=("confirm",),
+        body="NewIdentity", answer="Identity", statuses=(202, 200),
+    ),
+    Route(
+        "POST", "network/organizations/self", registration.claim_own_organization, switches=("confirm",),
+        body="Nothing", answer="Identity", statuses=(202, 200),
+    ),
+    Route(
+        "GET", "network/organizations", identities.list_organizations, "organizations", VERIFIED, answer=IDENTITIES
+    ),
+    Route("GET", "network/organizations/{name}", identities.get_organization, switches=VERIFIED, answer=IDENTITY),
+    Route(
+        "POST", "network/nodes/self", registration.claim_own_node, switches=("confirm",),
+        body="Nothing", answer="Identity", statuses=(202, 200),
+    ),
+    Route("GET", "network/nodes", identities.list_nodes, "nodes", VERIFIED, answer=IDENTITIES),
+    Route("GET", "network/nodes/{name}", identities.get_node, switches=VERIFIED, answer=IDENTITY),
     Route(
         "GET", "blockchainevents", blockchainevents.list_blockchainevents, "blockchainevents",
         answer="[BlockchainEvent]",

@@ -14,6 +14,7 @@ from ffd.model.namespace import Namespace
 from ffd.outbound.accept import Acceptor
 from ffd.outbound.flushes import FlushStatistics
 from ffd.outbound.publish import Publisher
+from ffd.ports.wallet import Wallet
 from ffd.store import Store
 from ffd.store.blobfiles import BlobFiles
 from ffd.world import World
@@ -100,6 +101,7 @@ class Desk:
     blobs: BlobFiles
     namespaces: Mapping[str, Namespace]
     acceptors: Mapping[str, Acceptor]
+    wallet: Wallet
     publishers: Mapping[str, Publisher]
     subscriptions: Subscriptions
     confirmations: Confirmations

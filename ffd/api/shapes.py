@@ -573,6 +573,12 @@ class Verifier(Struct):
     created: Time | U = UNSET
 
 
+class Key(Struct):
+    """A signing key, by its public half."""
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class DIDDocument(Struct):
     """An identity as DID documents show it (https://www.w3.org/TR/did-core/)."""
 
@@ -743,8 +749,8 @@ class Ready(Struct):
 
 _OBJECTS = (
     Batch, BatchManagerStatus, Blob, BlockchainEvent, ChartHistogram, Data, DataForm, DataRefOrValue, Datatype,
-    DIDDocument, EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Live,
-    Message, MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage,
+    DIDDocument, EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Key,
+    Live, Message, MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage,
     NewPrivateMessage, NewSubscription, NextPin, Operation, Pin, PinRewind, PublishRequest, Ready, Status,
     Subscription, Transaction, TransactionStatus, Verifier, VerifierRef, WebSocketStatus,
 )  # fmt: skip

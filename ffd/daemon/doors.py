@@ -200,6 +200,7 @@ def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk
             for name, member in parts.members.items()
         },
         publishers={name: publisher_of(parts, member) for name, member in parts.members.items()},
+        wallet=parts.wallet,
         subscriptions=subscriptions,
         confirmations=Confirmations(store, subscriptions.recent),
         status=NodeFacts(

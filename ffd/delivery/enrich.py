@@ -7,8 +7,15 @@ from functools import lru_cache
 
 import msgspec
 
+from ffd.delivery.defined import identity_json, stored_datatype_json
 from ffd.model.canonical import canonical_json, json_string
-from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TRANSACTION_SUBMITTED
+from ffd.model.event import (
+    BLOCKCHAIN_EVENT_RECEIVED,
+    DATATYPE_CONFIRMED,
+    IDENTITY_CONFIRMED,
+    IDENTITY_UPDATED,
+    TRANSACTION_SUBMITTED,
+)
 from ffd.model.ids import format_shared_uuid, format_uuid
 from ffd.model.message import id_of, message_json
 from ffd.model.times import format_time
@@ -73,6 +80,8 @@ def _encode(tx: Transaction, row: EventWithMessage, values: dict[int, list[Row]]
         return _with_transaction(tx, row, id, text)
     if row.type == BLOCKCHAIN_EVENT_RECEIVED:
         return _with_blockchain_event(tx, row, id, text)
+    if row.type in (DATATYPE_CONFIRMED, IDENTITY_CONFIRMED, IDENTITY_UPDATED):
+        return _encoded(row, id, f"{text}{_defined(tx, row)}")
     return _encoded(row, id, text)
 
 
@@ -124,6 +133,15 @@ def value_json(id: bytes, hash: bytes, validator: str, name: str | None, version
         datatype = f',"datatype":{{"name":{json_string(name)}{versioned}}}'
     shown = "" if value is None else f',"value":{value}'
     return f'{{"id":"{format_uuid(id)}","hash":"{hash.hex()}","validator":"{validator}"{datatype}{shown}}}'
+
+
+def _defined(tx: Transaction, row: EventWithMessage) -> str:
+    """The field for what a definition made, as it is now; nothing when it is not there any more."""
+    if row.type == DATATYPE_CONFIRMED:
+        datatype = deliveries.datatype(tx, row.namespace, row.reference)
+        return "" if datatype is None else f',"datatype":{stored_datatype_json(datatype, row.namespace)}'
+    identity = deliveries.identity(tx, row.namespace, row.reference)
+    return "" if identity is None else f',"identity":{identity_json(identity, row.namespace)}'
 
 
 def _with_transaction(tx: Transaction, row: EventWithMessage, id: str, text: str) -> EncodedEvent:

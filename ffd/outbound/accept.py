@@ -6,7 +6,7 @@ does damage, and nothing of it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -17,11 +17,22 @@ from ffd.model.canonical import ValueText
 from ffd.model.data import BlobRef, Data, DatatypeRef, check_validator, data_json, seal_data
 from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_hash, parse_uuid, sha256
-from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN, Header, Sealed, message_json, seal
+from ffd.model.message import (
+    BATCH_PIN,
+    BROADCAST,
+    CONTRACT_INVOKE_PIN,
+    DEFINITION,
+    Header,
+    Sealed,
+    message_json,
+    seal,
+)
 from ffd.model.names import check_name
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import signer
+from ffd.outbound.datatypes import check_item, read_datatype
+from ffd.outbound.definitions import Definition
 from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
 from ffd.store import Store, Transaction, blobs, data, messages, offsets
 from ffd.store.blobs import BlobRow
@@ -175,12 +186,37 @@ class Acceptor:
                 results.append(each)
         if not accepted:
             return Accepting(results, places, None, 0)
+        return self._queue(accepted, known, results, places)
+
+    def _queue(
+        self, accepted: Sequence[Accepted], known: Mapping[str, int], results: list[Accepted | FfdError],
+        places: list[int],
+    ) -> Accepting:  # fmt: skip
         gathering = self._gathering if self._gathering.is_open else self._gather()
         first = len(gathering.accepted)
         gathering.accepted.extend(accepted)
         gathering.known.update(known)
         gathering.count_frame()
         return Accepting(results, places, gathering, first)
+
+    def seal_definition(self, definition: Definition) -> Accepted:
+        """A definition as its message will be, for `define`; nothing is stored yet. Raises Invalid FFD2502, FF10327."""
+        self._check_key(definition.key)
+        now, id = self._world.now(), self._world.new_id()
+        item = seal_data(format_uuid(self._world.new_id()), now, definition.value, validator="definition")
+        header = Header(
+            format_uuid(id), "", DEFINITION, BATCH_PIN, definition.author, definition.key, format_time(now),
+            self.namespace.network_name, "", (definition.topic,), definition.tag,
+        )  # fmt: skip
+        sealed = seal(header, [item.ref])
+        size = self._check_size(sealed, [item])
+        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, [item])
+        return Accepted(sealed.header.id, message)
+
+    async def define(self, *definitions: Accepted) -> None:
+        """Store sealed definitions in this order, all or none, behind all that was begun before. Raises Full."""
+        self._check_room()
+        await self._queue(definitions, {}, list(definitions), list(range(len(definitions)))).wait()
 
     def _gather(self) -> Gathering:
         gathering = self._gathering = Gathering()
@@ -242,6 +278,10 @@ class Acceptor:
         self._check_key(resolved)
         return did, resolved
 
+    def normal_key(self, key: str) -> str:
+        """The one spelling of a signing key. Raises Invalid when it is none."""
+        return self._keys.normal_key(key)
+
     def _check_key(self, key: str) -> None:
         # Refused here, since nothing could ever pin it: an accepted message is never forgotten.
         if key != self.namespace.key and not self._keys.can_sign(key):
@@ -267,14 +307,17 @@ class Acceptor:
             return self._blob_item(item, parse_hash(item.blob.hash), text, now)
         if text == "null":
             raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
-        return Data(
+        made = Data(
             id=format_uuid(self._world.new_id()),
             hash=sha256(text.encode()),
             created=now,
             value=text,
             validator=check_validator(item.validator or ""),
-            datatype=None if item.datatype is None else _datatype(item),
+            datatype=None if item.datatype is None else read_datatype(item.datatype),
         )
+        if made.datatype is not None:
+            check_item(self._store, self.namespace, made)
+        return made
 
     def _blob_item(self, item: WireItem, hash: bytes, text: str, now: int) -> Data:
         """A new item for a blob that is here."""
@@ -301,6 +344,8 @@ class Acceptor:
         if found[1].blob is not None and found[1].blob.hash:
             check_kind(found[1].validator, found[1].datatype, with_blob=True)
             self._blob_here(parse_hash(found[1].blob.hash))
+        elif found[1].datatype is not None:
+            check_item(self._store, self.namespace, found[1])
         return found
 
     async def keep(self, item: WireItem, value_text: ValueText) -> Data:
@@ -392,18 +437,6 @@ def _topics(topics: Sequence[str | None] | None) -> tuple[str, ...]:
 
 def _tx_type(text: str | None) -> str:
     return CONTRACT_INVOKE_PIN if text and text.lower() == CONTRACT_INVOKE_PIN else BATCH_PIN
-
-
-def _datatype(item: WireItem) -> DatatypeRef | None:
-    if item.datatype is None or not item.datatype.name:
-        return None
-    check_name(item.datatype.name, "datatype.name")
-    if item.datatype.version:
-        check_name(item.datatype.version, "datatype.version")
-    if (item.validator or "json").lower() != "none":
-        # Datatypes come with definitions; until one is confirmed here no value can be said to follow it.
-        raise Invalid("FF10195", f"Datatype '{item.datatype.name}' not found: define it first, or use validator none")
-    return DatatypeRef(item.datatype.name, item.datatype.version or "")
 
 
 def check_kind(validator: str, datatype: DatatypeRef | None, *, with_blob: bool) -> None:

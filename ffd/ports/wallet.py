@@ -60,7 +60,7 @@ class Wallet:
             self._look()
         return self._keys.get(key)
 
-    def keys(self) -> list[str]:
+    def public_keys(self) -> list[str]:
         """The public halves of all keys, the default one first."""
         self._look()
         return list(self._keys)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ffd.store import datatypes, identities
+from ffd.store.datatypes import DatatypeRow
+from ffd.store.identities import IdentityRow
 from ffd.store.transaction import Row, Transaction
 
 
@@ -101,3 +104,20 @@ def contexts(tx: Transaction, blockchain_event: int) -> list[bytes]:
     """The contexts that a ledger event pinned, in its order."""
     rows = tx.execute("SELECT hash FROM pins WHERE blockchainevent = ? ORDER BY position", (blockchain_event,))
     return [row[0] for row in rows]
+
+
+def datatype(tx: Transaction, namespace: str, id: bytes) -> DatatypeRow | None:
+    """The datatype that an event speaks of."""
+    number = _number_of(tx, namespace)
+    return None if number is None else datatypes.find_by_id(tx, number, id)
+
+
+def identity(tx: Transaction, namespace: str, id: bytes) -> IdentityRow | None:
+    """The identity that an event speaks of."""
+    number = _number_of(tx, namespace)
+    return None if number is None else identities.find_by_id(tx, number, id)
+
+
+def _number_of(tx: Transaction, namespace: str) -> int | None:
+    found: int | None = tx.value("SELECT id FROM namespaces WHERE name = ?", (namespace,))
+    return found

@@ -23,7 +23,7 @@ async def test_a_key_that_was_made_is_there_after_a_restart_and_for_nobody_else_
     made = await wallet(tmp_path).make()
     assert modes(tmp_path) == {f"{made}.pem": 0o600}
     again = wallet(tmp_path)
-    assert again.keys() == [public_text(DEFAULT), made]
+    assert again.public_keys() == [public_text(DEFAULT), made]
     found = again.find(made)
     assert found is not None and public_text(found) == made
 
@@ -40,9 +40,9 @@ def test_what_is_no_key_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "long.pem").write_bytes(b"x" * 5000)
     (tmp_path / "folder.pem").mkdir()
     (tmp_path / "other.txt").write_bytes(pem_of(OTHER))
-    assert wallet(tmp_path).keys() == [public_text(DEFAULT)]
+    assert wallet(tmp_path).public_keys() == [public_text(DEFAULT)]
 
 
 def test_a_wallet_without_a_folder_has_its_one_key() -> None:
     keys = Wallet(DEFAULT)
-    assert keys.keys() == [public_text(DEFAULT)] and keys.find(public_text(OTHER)) is None
+    assert keys.public_keys() == [public_text(DEFAULT)] and keys.find(public_text(OTHER)) is None
