@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ffd.api.call import Answer, Call, object_of
-from ffd.api.identities import by_did, by_id_or_did
+from ffd.api.identities import by_did, by_id_or_did, is_half, one
 from ffd.model.canonical import json_string
 from ffd.model.namespace import LEDGER_VERIFIER
 from ffd.store import Transaction, identities
@@ -17,7 +17,9 @@ BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 async def get_identity_did(call: Call) -> Answer:
     """The DID document of an identity, by its id."""
-    return await _document(call, by_id_or_did(call, call.path["id"], "did"))
+    if is_half(call.path["id"]):
+        return await one(call, by_did(call, f"{call.path['id']}/did"))
+    return await _document(call, by_id_or_did(call, call.path["id"]))
 
 
 async def get_did_document(call: Call) -> Answer:

@@ -33,38 +33,42 @@ async def list_nodes(call: Call) -> Answer:
 
 async def get_identity(call: Call) -> Answer:
     """One identity, by its id or DID; with `fetchverifiers` what proves it is inside."""
-    return await _one(call, by_id_or_did(call, call.path["id"]))
+    return await one(call, by_id_or_did(call, call.path["id"]))
 
 
 async def get_identity_by_did(call: Call) -> Answer:
     """One identity, by its DID; with `fetchverifiers` what proves it is inside."""
-    return await _one(call, by_did(call, call.path["did"]))
+    return await one(call, by_did(call, call.path["did"]))
 
 
 async def get_organization(call: Call) -> Answer:
     """One organisation, by its name or id."""
-    return await _one(call, _by_name_or_id(call, ORG))
+    return await one(call, _by_name_or_id(call, ORG))
 
 
 async def get_node(call: Call) -> Answer:
     """One node, by its name or id."""
-    return await _one(call, _by_name_or_id(call, NODE))
+    return await one(call, _by_name_or_id(call, NODE))
 
 
 async def list_identity_verifiers(call: Call) -> Answer:
     """Find what proves an identity."""
-    row = by_id_or_did(call, call.path["id"], "verifiers")
+    if is_half(call.path["id"]):
+        return await one(call, by_did(call, f"{call.path['id']}/verifiers"))
+    row = by_id_or_did(call, call.path["id"])
     only = Condition("eq", "identity", format_uuid(row.id))
     return await listing(call, VERIFIERS, lambda _tx, each: verifier_json(each, call.namespace.name), only=only)
 
 
-def by_id_or_did(call: Call, text: str, last: str = "") -> IdentityRow:
-    """The identity in the path. Raises Invalid FF00138, NotFound FF10109.
+def is_half(text: str) -> bool:
+    """Is this what stands before the slash of a DID? Then what follows is a name, even if it is a route's last word."""
+    return text in (did_of(ORG, "").rstrip("/"), did_of(NODE, "").rstrip("/"))
 
-    A DID may have a slash and end in the word that is the route's `last`.
-    """
+
+def by_id_or_did(call: Call, text: str) -> IdentityRow:
+    """The identity in the path. Raises Invalid FF00138, NotFound FF10109."""
     if text.startswith(DID):
-        return by_did(call, f"{text}/{last}" if last else text)
+        return by_did(call, text)
     id = parse_uuid(text)
     return _found(call, call.desk.store.peek(lambda tx: identities.find_by_id(tx, call.namespace.number, id)), text)
 
@@ -103,7 +107,8 @@ async def _list(call: Call, collection: Collection[IdentityRow]) -> Answer:
     return await listing(call, collection, show)
 
 
-async def _one(call: Call, row: IdentityRow) -> Answer:
+async def one(call: Call, row: IdentityRow) -> Answer:
+    """One identity, as the query string wants it."""
     shown = identity_json(row, call.namespace.name)
     if call.flag("fetchverifiers"):
         shown = await call.desk.store.read(lambda tx: _with_verifiers(tx, call.namespace.number, row, shown))
