@@ -13,11 +13,13 @@ export function client(host, more = {}) {
 
 export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
-/** The hash of a data item, as any member computes it: of the value, of the blob, or of both hashes as text. */
-export function dataHash({ value, blobHash }) {
-  if (value === undefined) return blobHash;
-  const ofValue = sha256(typeof value === 'string' ? value : JSON.stringify(value));
-  return blobHash === undefined ? ofValue : sha256(ofValue + blobHash);
+/**
+ * The hash of a data item, as any member computes it: of the value, of the blob, or of both hashes as text. `text` is
+ * the JSON of a value that JavaScript would write in another way.
+ */
+export function dataHash({ value, text = JSON.stringify(value), blobHash }) {
+  if (text === undefined) return blobHash;
+  return blobHash === undefined ? sha256(text) : sha256(sha256(text) + blobHash);
 }
 
 const listening = [];

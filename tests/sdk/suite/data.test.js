@@ -76,7 +76,7 @@ test('a blob may go up without meta data, or with its own', async () => {
   });
   assert.deepEqual(given.value, { filename: 'own <name>' });
   assert.equal(given.blob.name, 'own <name>');
-  assert.equal(given.hash, dataHash({ value: '{"filename":"own \\u003cname\\u003e"}', blobHash: sha256('x') }),
+  assert.equal(given.hash, dataHash({ text: '{"filename":"own \\u003cname\\u003e"}', blobHash: sha256('x') }),
     'the hash is of the value as every member sees it');
 });
 

@@ -24,7 +24,7 @@ test('sendBroadcast accepts a message, which is confirmed soon', async () => {
   assert.equal(sent.header.txtype, 'batch_pin');
   assert.equal(sent.header.author, 'did:firefly:org/org0');
   assert.equal(sent.localNamespace, 'default');
-  assert.equal(sent.data[0].hash, dataHash({ value: '"This is a message"' }));
+  assert.equal(sent.data[0].hash, dataHash({ value: 'This is a message' }));
   assert.equal(sent.data[1].hash, dataHash({ value: { second: 1 } }));
   assert.equal(sent.header.datahash, sha256(JSON.stringify(sent.data)));
   assert.equal(sent.hash, sha256(JSON.stringify(sent.header)), 'the header travels as it was hashed');
@@ -51,7 +51,7 @@ test('a value comes back digit for digit', async () => {
     body: `{"data":[{"value":${text}}]}`,
   });
   const message = await answer.json();
-  assert.equal(message.data[0].hash, dataHash({ value: text }));
+  assert.equal(message.data[0].hash, dataHash({ text }));
   const value = await fetch(`${ffd.host}/api/v1/data/${message.data[0].id}/value`);
   assert.equal((await value.text()).trim(), text);
 });

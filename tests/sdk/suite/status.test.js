@@ -32,6 +32,34 @@ test('namespaces are found, all and one; what is not there is undefined', async 
   assert.equal(await firefly.getNamespace('nowhere'), undefined);
 });
 
+test('organisations and nodes are found, all and one, by name and by id', async () => {
+  const [org] = await firefly.getOrganizations({ sort: 'created' });
+  assert.equal(org.did, 'did:firefly:org/org1');
+  const [node] = await firefly.getNodes();
+  assert.equal(node.parent, org.id);
+  assert.equal(node.did, 'did:firefly:node/node1');
+  for (const key of ['org1', org.id]) assert.equal((await firefly.getOrganization(key)).did, org.did);
+  for (const key of ['node1', node.id]) assert.equal((await firefly.getNode(key)).did, node.did);
+  assert.equal(await firefly.getOrganization('nobody'), undefined);
+  assert.equal(await firefly.getNode('nobody'), undefined);
+});
+
+test('identities are found, all and one, with their verifiers', async () => {
+  const [org] = await firefly.getOrganizations();
+  const all = await firefly.getIdentities();
+  assert.deepEqual(all.map((each) => each.type).sort(), ['node', 'org']);
+  assert.deepEqual(await firefly.getIdentities({ type: 'org' }), [org]);
+  assert.equal((await firefly.getIdentity(org.id)).did, org.did);
+  assert.equal(await firefly.getIdentity('00000000-0000-4000-8000-000000000000'), undefined);
+  const mine = await ffd.get(`identities/${org.id}/verifiers`);
+  const all_verifiers = await firefly.getVerifiers();
+  assert.deepEqual(all_verifiers, mine);
+  assert.deepEqual(await firefly.getVerifiers('default'), mine);
+  assert.equal(mine[0].identity, org.id);
+  const { type, value } = mine[0];
+  assert.deepEqual(await firefly.resolveVerifier({ type, value }), { type, value });
+});
+
 test('an error has the text of the node, the path that was asked, and is told to who listens for errors', async () => {
   const told = [];
   const listening = client(ffd.host);
