@@ -1,10 +1,11 @@
-"""The examples of docs/api.md, run by a shell in the order in which they stand, against a fresh daemon."""
+"""The examples of docs/api.md and of the README, run by a shell in their order, against a fresh daemon each."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from ffd.api.route import Route
 from tests.processes.node import PATIENCE_S, ROOT, House, Node
 
 PAGE = ROOT / "docs" / "api.md"
+README = ROOT / "README.md"
 SPY = (
     r'up() { curl --max-time 60 -w "%{stderr}${BASH_LINENO[-2]} %{http_code} %{method} %{url}\n" '
     r'-sS --unix-socket "$S" "$@"; }'
@@ -95,16 +97,18 @@ class Ran:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """The page, run once."""
-    house = House(tmp_path_factory.mktemp("curl"))
-    try:
-        node = Node(house)
-        node.start()
-        found = list(commands(PAGE.read_text()))
-        folder = node.folder / "shell"
-        folder.mkdir()
-        yield Ran(found, run(script_of(found), node, folder), folder)
-    finally:
-        house.close()
+    with closing(House(tmp_path_factory.mktemp("curl"))) as house:
+        yield run_page(PAGE, house)
+
+
+def run_page(page: Path, house: House) -> Ran:
+    """What became of the examples of a page."""
+    node = Node(house)
+    node.start()
+    found = list(commands(page.read_text()))
+    folder = node.folder / "shell"
+    folder.mkdir()
+    return Ran(found, run(script_of(found), node, folder), folder)
 
 
 def run(script: str, node: Node, folder: Path) -> list[Call]:
@@ -122,6 +126,15 @@ def run(script: str, node: Node, folder: Path) -> list[Call]:
 
 
 def test_every_call_of_the_page_is_answered_as_the_page_says(page: Ran) -> None:
+    assert_answered_as_told(page)
+
+
+def test_every_call_of_the_readme_is_answered_as_it_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with closing(House(tmp_path_factory.mktemp("readme"))) as house:
+        assert_answered_as_told(run_page(README, house))
+
+
+def assert_answered_as_told(page: Ran) -> None:
     wrong = [
         (call, command.text)
         for call in page.calls
