@@ -17,6 +17,7 @@ from bench.crowd import measure_crowd
 from bench.figures import Figure, environment, table, write_json
 from bench.latency import measure_latency
 from bench.life import measure_catch_up, measure_idle, measure_start
+from bench.lists import measure_lists
 from bench.plan import Plan, full, quick, say, scratch
 from bench.throughput import measure_large, measure_throughput
 from bench.wire import Failed
@@ -29,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "catch-up": measure_catch_up,
     "crowd": measure_crowd,
     "large": measure_large,
+    "lists": measure_lists,
     "blob": measure_blob,
 }
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130

@@ -32,6 +32,7 @@ class Plan:
     crowd_events: int
     large: int
     blob_mib: int
+    listed: int
 
 
 def quick(program: Sequence[str] = PROGRAM, large: int = 0) -> Plan:
@@ -39,7 +40,7 @@ def quick(program: Sequence[str] = PROGRAM, large: int = 0) -> Plan:
     return Plan(
         program, {50: 10_000, 10: 5_000, 1: 3_000}, pairs=2, warm_up=500,
         rates=(100, 1_000, 3_000), rate_s=1.5, starts=3, idle_s=5.0, confirms=100, catch_up=20_000,
-        subscriptions=1_000, crowd_events=5, large=large, blob_mib=128,
+        subscriptions=1_000, crowd_events=5, large=large, blob_mib=128, listed=50_000,
     )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def full(program: Sequence[str] = PROGRAM, large: int = 0) -> Plan:
     return Plan(
         program, {50: 50_000, 10: 30_000, 1: 15_000}, pairs=5, warm_up=2_000,
         rates=(100, 1_000, 3_000), rate_s=10.0, starts=11, idle_s=5.0, confirms=1_000, catch_up=200_000,
-        subscriptions=1_000, crowd_events=11, large=large, blob_mib=1024,
+        subscriptions=1_000, crowd_events=11, large=large, blob_mib=1024, listed=1_000_000,
     )  # fmt: skip
 
 

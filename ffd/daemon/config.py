@@ -18,7 +18,7 @@ from ffd.model.errors import Invalid
 from ffd.model.names import check_name
 from ffd.plugins import registry
 
-ROLES = ("sequencer", "intake", "aggregator")
+ROLES = ("sequencer", "intake", "aggregator", "indexer")
 """What a process may be restricted to with `roles`, so that several can share a node's work."""
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "FFD_SOCKET": ("socket", "path"), "--socket": ("socket", "path"),

@@ -19,15 +19,17 @@ from ffd.outbound.retries import Retries
 from ffd.outbound.sealing import Sealer
 from ffd.outbound.sequencer import Sequencer, republish
 from ffd.ports.ledger import Ledger
+from ffd.store.index.follow import follow
 from ffd.store.leadership import Leadership
+from ffd.store.search import INDEX
 
-SEQUENCER, INTAKE, AGGREGATOR = "sequencer", "intake", "aggregator"
+SEQUENCER, INTAKE, AGGREGATOR, INDEXER = "sequencer", "intake", "aggregator", "indexer"
 Work = Callable[[Leadership], Awaitable[object]]
 
 
 def roles_of(parts: Parts) -> dict[str, Work]:
     """The work of each role, by the role's name, as far as the configuration gives it to this process."""
-    wanted = parts.config.roles or (SEQUENCER, INTAKE, AGGREGATOR)
+    wanted = parts.config.roles or (SEQUENCER, INTAKE, AGGREGATOR, INDEXER)
     roles: dict[str, Work] = {}
     for name, member in parts.members.items():
         if SEQUENCER in wanted:
@@ -37,6 +39,8 @@ def roles_of(parts: Parts) -> dict[str, Work]:
     if INTAKE in wanted:
         for ledger, members in _by_ledger(parts).items():
             roles[f"{INTAKE}:{ledger}"] = partial(_take_in, parts, members[0].ledger, members)
+    if INDEXER in wanted:
+        roles[INDEXER] = partial(follow, parts.world, parts.store, INDEX)
     return roles
 
 

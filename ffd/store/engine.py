@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ READERS = 2
 BUSY_TIMEOUT_MS = 10_000
 OPEN_AGAIN_S = 0.01
 FILE_LOOK_S = 1.0
+INDEX = "search.db"
+INDEX_CACHE_KIB = 2_000
 SQLITE_OLDEST = (3, 51, 3)  # before: the WAL-reset race, https://www.sqlite.org/wal.html#walresetbug
 CACHE_KIB = 24_000
 WAL_CHECKPOINT_PAGES = 4_000
@@ -130,7 +132,9 @@ class Store:
         self, world: World, path: Path, writer: Database, readers: list[Database], peeking: apsw.Connection
     ) -> None:
         self.path = path
+        self.index_path = path.with_name(INDEX)
         self._world = world
+        self._attached: dict[apsw.Connection, tuple[int, int] | None] = {}
         self._file = world.file_identity(path)
         self._file_seen = trio.current_time()
         self._writer = writer
@@ -185,11 +189,19 @@ class Store:
             self._followers.remove(follower)
 
     async def read(self, unit: Unit[T]) -> T:
-        """Run `unit` on a reader, off the event loop: for pages and searches. A cancel interrupts it."""
+        """Run `unit` on a reader, off the event loop: for pages and searches. A cancel interrupts it.
+
+        The search index is attached to the reader as `search`, if there is one.
+        """
         reader = await self._readers[1].receive()
+        index = self._world.file_identity(self.index_path)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_interrupt_when_cancelled, reader.connection)
+                if self._attached.get(reader.connection) != index:
+                    attached = await reader.run(_attach, reader.connection, self.index_path, index is not None)
+                    # Not what could not be attached: the next file may get its number.
+                    self._attached[reader.connection] = index if attached else None
                 result = await reader.run(_capture_reading, unit, reader.connection)
                 nursery.cancel_scope.cancel()
         finally:
@@ -313,6 +325,18 @@ async def _interrupt_when_cancelled(connection: apsw.Connection) -> None:
         await trio.sleep_forever()
     finally:
         connection.interrupt()  # of a search that has ended it does nothing
+
+
+def _attach(connection: apsw.Connection, path: Path, present: bool) -> bool:
+    """Attach the index that is at `path` now instead of the one that was; whether there is one, as far as one sees."""
+    if any(name == "search" for _, name, _ in connection.execute("PRAGMA database_list").fetchall()):
+        connection.execute("DETACH search")
+    if present:
+        with suppress(apsw.Error):
+            connection.execute("ATTACH ? AS search", (str(path),))
+            connection.execute(f"PRAGMA search.cache_size = -{INDEX_CACHE_KIB}")
+            return True
+    return False
 
 
 def _capture_reading(unit: Unit[T], connection: apsw.Connection) -> outcome.Maybe[T]:

@@ -76,7 +76,8 @@ SHOWN_COLUMNS = f"""
            m.sequence, m.id, m.header, m.hash, m.data, {SHOWN_STATE}, s.confirmed, s.reject_reason, m.pins,
            m.idempotency_key, b.id, b.tx"""
 SHOWN_SOURCE = """messages m
-      JOIN message_states s ON s.message = m.sequence LEFT JOIN batches b ON b.sequence = s.batch"""
+      JOIN message_states s ON s.message = m.sequence AND s.namespace = m.namespace
+      LEFT JOIN batches b ON b.sequence = s.batch"""
 
 
 def append(

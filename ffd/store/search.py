@@ -9,9 +9,11 @@ messages without a tag. Ids, hashes, times and numbers that are absent are null,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from ffd.model.data import Data
 from ffd.model.errors import Invalid
@@ -20,9 +22,12 @@ from ffd.model.query import COLLECTIONS, Condition, Group, Kind, Query, Sort, de
 from ffd.store import batches, datatypes, deliveries, events, identities, messages, operations, subscriptions
 from ffd.store.batches import BatchRow
 from ffd.store.blobs import BlobRow
+from ffd.store.collection import Collection as Collection
+from ffd.store.collection import Column as Column
 from ffd.store.datatypes import DatatypeRow
 from ffd.store.events import EventRow
 from ffd.store.identities import IdentityRow, VerifierRow
+from ffd.store.index import Answer, Layout, consult
 from ffd.store.messages import StoredMessage
 from ffd.store.operations import OperationRow
 from ffd.store.subscriptions import SubscriptionRow
@@ -35,35 +40,6 @@ ROWS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A field in SQL: `sql` gives its value; `text` the same as the API shows it, for comparing parts of it.
-
-    `raw` says that `sql` gives bytes, the id or hash itself.
-    """
-
-    sql: str
-    text: str
-    raw: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Collection(Generic[R]):
-    """A collection that can be searched: `name` is that of its fields, `read` makes a value of a row of `select`.
-
-    `sequence` is the order of rows that are equal in the one asked for; `only` a condition that always holds.
-    """
-
-    name: str
-    select: str
-    source: str
-    namespace: str
-    sequence: str
-    columns: Mapping[str, Column]
-    read: Callable[[Row], R]
-    only: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Found(Generic[R]):
     """A page of rows, read as they are taken, before the unit returns; `total` is how many there are, when asked."""
 
@@ -73,19 +49,94 @@ class Found(Generic[R]):
 
 def search(tx: Transaction, collection: Collection[R], namespace: int, query: Query) -> Found[R]:
     """The rows of a namespace that a query asks for. A page without limit that is too large raises Invalid FF00192."""
+    steps = _steps(query.sort or default_sort(collection.name))
+    wanted = query.skip + (query.limit or ROWS_MAX + 1)
+    answer = None
+    if not _found_at_once(collection, query):
+        answer = consult(tx, INDEX, collection.name, namespace, query, steps, wanted)
+    if answer is None:
+        return _walk(tx, collection, namespace, query, steps)
+    return _gather(tx, collection, namespace, query, steps, answer)
+
+
+def _steps(order: tuple[Sort, ...]) -> tuple[Sort, ...]:
+    """An order in which rows that are equal by it go by their sequence."""
+    return order if order[-1].field == "sequence" else (*order, Sort("sequence", order[-1].descending))
+
+
+def _found_at_once(collection: Collection[Any], query: Query) -> bool:
+    """Does the database find the rows by an index of its own: few by a key, or the first of the default order?"""
+    where = query.where
+    if collection.only:
+        return True
+    if not query.sort and not query.count and _is_empty(where):
+        return True
+    return any(_is_key(collection, each) for each in (where.conditions if where.op == "and" else (where,)))
+
+
+def _is_empty(node: Condition | Group) -> bool:
+    return isinstance(node, Group) and node.op == "and" and all(_is_empty(child) for child in node.conditions)
+
+
+def _is_key(collection: Collection[Any], node: Condition | Group) -> bool:
+    if isinstance(node, Condition):
+        return node.op == "eq" and node.field in collection.keyed and bool(node.value)
+    some = all if node.op == "or" else any
+    return bool(node.conditions) and some(_is_key(collection, child) for child in node.conditions)
+
+
+def _walk(
+    tx: Transaction, collection: Collection[R], namespace: int, query: Query, steps: tuple[Sort, ...]
+) -> Found[R]:
+    """Let the database look by itself, at all rows if need be."""
     where = _Where(collection)
     condition = where.conditions(query.where)
-    order = query.sort or default_sort(collection.name)
     # A sign before the column keeps an index that begins with it from being read whole, to be sorted then.
-    scope = f"{'+' * (order[0].field == 'sequence')}{collection.namespace} = ?"
+    scope = f"{'+' * (steps[0].field == 'sequence')}{collection.namespace} = ?"
     source = f"{collection.source} WHERE {scope}{_also(collection.only)}{_also(condition)}"
     values = [namespace, *where.values]
     rows = tx.execute(
-        f"SELECT {collection.select} FROM {source} ORDER BY {_order(collection, order)} LIMIT ? OFFSET ?",
+        f"SELECT {collection.select} FROM {source} ORDER BY {_order(collection, steps)} LIMIT ? OFFSET ?",
         (*values, query.limit or ROWS_MAX + 1, query.skip),
     )
     total = tx.value(f"SELECT count(*) FROM {source}", values) if query.count else None
     return Found(_read(collection, rows, query.limit or ROWS_MAX), total)
+
+
+def _gather(
+    tx: Transaction, collection: Collection[R], namespace: int, query: Query, steps: tuple[Sort, ...], answer: Answer
+) -> Found[R]:
+    """The page of what the index finds, and of the rows that it knows nothing of."""
+    where = _Where(collection)
+    condition = where.conditions(query.where)
+    matching = f"+{collection.namespace} = ?{_also(collection.only)}{_also(condition)}"
+    order, sequence = _order(collection, steps), collection.sequence
+    wanted = query.skip + (query.limit or ROWS_MAX + 1)
+    found, total = list(answer.sequences), answer.total
+    undecided = "" if answer.decided else f" AND {matching}"
+    held = f"{collection.source} WHERE {sequence} IN (SELECT value FROM json_each(?)){undecided}"
+    bound = () if answer.decided else (namespace, *where.values)
+    if query.count and total is None:
+        total = tx.value(f"SELECT count(*) FROM {held}", (_json_list(found), *bound))
+    for rows, these in (
+        (f"{sequence} > ?", (answer.through,)),
+        (f"{sequence} <= ? AND {sequence} IN ({answer.loose})", (answer.through, *answer.values)),
+    ):
+        source = f"{collection.source} WHERE {rows} AND {matching}"
+        values = (*these, namespace, *where.values)
+        page = tx.execute(f"SELECT {sequence} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted))
+        found += [row[0] for row in page]
+        if query.count:
+            total += tx.value(f"SELECT count(*) FROM {source}", values)
+    shown = tx.execute(
+        f"SELECT {collection.select} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",
+        (_json_list(found), *bound, query.limit or ROWS_MAX + 1, query.skip),
+    )
+    return Found(_read(collection, shown, query.limit or ROWS_MAX), total if query.count else None)
+
+
+def _json_list(sequences: list[int]) -> str:
+    return msgspec.json.encode(sequences).decode()
 
 
 def _read(collection: Collection[R], rows: Iterable[Row], most: int) -> Iterator[R]:
@@ -115,14 +166,10 @@ def _also(condition: str) -> str:
 
 
 def _order(collection: Collection[Any], steps: tuple[Sort, ...]) -> str:
-    """An order in which rows that are equal by it go by their sequence."""
-    terms = [
+    return ", ".join(
         f"{_sort_sql(collection, step.field)} {'DESC' if step.descending else 'ASC'}{' NULLS FIRST' * step.nulls_first}"
         for step in steps
-    ]
-    if steps[-1].field != "sequence":
-        terms.append(f"{collection.sequence} {'DESC' if steps[-1].descending else 'ASC'}")
-    return ", ".join(terms)
+    )
 
 
 def _sort_sql(collection: Collection[Any], field: str) -> str:
@@ -138,7 +185,7 @@ _PARTS = {
     "starts_with": "substr({text}, 1, length({value})) = {value}",
     "ends_with": "substr({text}, length({text}) - length({value}) + 1) = {value}",
 }
-_NEVER = "1 = 0"
+_ALWAYS, _NEVER = "1 = 1", "1 = 0"
 
 
 class _Where:
@@ -152,9 +199,9 @@ class _Where:
     def conditions(self, node: Condition | Group) -> str:
         if isinstance(node, Condition):
             return self._condition(node)
-        parts = [part for child in node.conditions if (part := self.conditions(child))]
-        if not parts:
+        if not node.conditions:
             return "" if node.op == "and" else _NEVER
+        parts = [self.conditions(child) or _ALWAYS for child in node.conditions]
         return f"({f' {node.op.upper()} '.join(parts)})"
 
     def _condition(self, condition: Condition) -> str:
@@ -324,6 +371,8 @@ MESSAGES: Collection[StoredMessage] = Collection(
         rejectreason=_plain("s.reject_reason"), idempotencykey=_plain("m.idempotency_key"),
         txparent__type=_json("m.header", "txparent", "type"), txparent__id=_json("m.header", "txparent", "id"),
     ),
+    settled="s.confirmed IS NOT NULL",
+    keyed=frozenset({"id", "idempotencykey", "sequence"}),
     read=lambda row: StoredMessage(*row),
 )  # fmt: skip
 
@@ -359,6 +408,7 @@ DATA: Collection[Data] = Collection(
         blob__hash=_json("d.blob", "hash"), blob__name=_json("d.blob", "name"), blob__path=_json("d.blob", "path"),
         blob__public=_json("d.blob", "public"), blob__size=_json("d.blob", "size"),
     ),
+    settled="1",
     read=messages.read_data,
 )  # fmt: skip
 
@@ -372,6 +422,8 @@ EVENTS: Collection[EventRow] = Collection(
         "type", "topic", "sequence", "created", table="e",
         id=_id("e.id"), reference=_id("e.reference"), correlator=_id("e.correlator"), tx=_id("e.tx"),
     ),
+    settled="1",
+    keyed=frozenset({"id", "reference", "sequence"}),
     read=lambda row: EventRow(*row),
 )  # fmt: skip
 
@@ -386,6 +438,7 @@ BATCHES: Collection[BatchRow] = Collection(
         id=_id("batches.id"), node=_id("batches.node"), group=_hash("batches.group_hash"), hash=_hash("batches.hash"),
         payloadref=_plain("batches.payload_ref"), tx__type=_plain("batches.tx_type"), tx__id=_id("batches.tx"),
     ),
+    settled="batches.confirmed IS NOT NULL OR batches.sent IS NOT NULL",
     read=lambda row: BatchRow(*row),
 )  # fmt: skip
 
@@ -404,6 +457,7 @@ PINS: Collection[ShownPin] = Collection(
         "sequence", "masked", "created", table="p",
         hash=_hash("p.hash"), batch=_id("e.batch"), index=_plain("p.position"), dispatched=_plain(f"({_DISPATCHED})"),
     ),
+    settled=_DISPATCHED,
     read=lambda row: _shown_pin(*row),
 )  # fmt: skip
 
@@ -431,6 +485,7 @@ TRANSACTIONS: Collection[TransactionRow] = Collection(
         "type", "created", table="t",
         id=_id("t.id"), idempotencykey=_plain("t.idempotency_key"), blockchainids=_plain("t.blockchain_ids"),
     ),
+    settled="t.blockchain_ids IS NOT NULL",
     read=lambda row: TransactionRow(*row),
 )  # fmt: skip
 
@@ -444,6 +499,7 @@ OPERATIONS: Collection[OperationRow] = Collection(
         "type", "status", "error", "plugin", "input", "output", "created", "updated", table="operations",
         id=_id("operations.id"), tx=_id("operations.tx"), retry=_id("operations.retry"),
     ),
+    settled="operations.status NOT IN ('Initialized', 'Pending')",
     read=lambda row: OperationRow(*row),
 )  # fmt: skip
 
@@ -530,6 +586,7 @@ BLOCKCHAINEVENTS: Collection[ShownBlockchainEvent] = Collection(
         tx__type=_plain(_PINNED_BY),
         tx__blockchainid=_plain("e.blockchain_id"),
     ),
+    settled="1",
     read=lambda row: ShownBlockchainEvent(row[0], row[1:]),
 )  # fmt: skip
 
@@ -558,3 +615,6 @@ DATATYPES: Collection[DatatypeRow] = Collection(
     ),
     read=lambda row: DatatypeRow(*row),
 )  # fmt: skip
+
+INDEX = Layout((MESSAGES, DATA, EVENTS, BATCHES, PINS, TRANSACTIONS, OPERATIONS, BLOCKCHAINEVENTS))
+"""The collections that grow with the messages; the others are few rows."""

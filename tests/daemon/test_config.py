@@ -131,7 +131,7 @@ WRONG = {
     ),
     "no such role": (
         'roles = ["intakes"]',
-        "ffd.toml:1: roles: 'intakes' is not one of sequencer, intake, aggregator; did you mean intake?",
+        "ffd.toml:1: roles: 'intakes' is not one of sequencer, intake, aggregator, indexer; did you mean intake?",
     ),
     "no such ledger": (
         '[namespaces.default]\nledger = "main"',

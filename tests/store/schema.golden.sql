@@ -1,3 +1,7 @@
+CREATE TRIGGER batches_changed AFTER UPDATE ON batches WHEN old.sent IS NOT NULL OR old.confirmed IS NOT NULL BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('batches', old.sequence);
+END;
+
 CREATE TABLE batches (
     sequence     INTEGER PRIMARY KEY,
     id           BLOB NOT NULL,
@@ -73,6 +77,14 @@ CREATE TABLE cursors (
     ledger   TEXT PRIMARY KEY,
     position TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER data_changed AFTER UPDATE ON data BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('data', old.sequence);
+END;
+
+CREATE TRIGGER data_deleted AFTER DELETE ON data BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('data', old.sequence);
+END;
 
 CREATE TABLE data (
     sequence         INTEGER PRIMARY KEY,
@@ -224,6 +236,10 @@ CREATE TABLE offsets (
     PRIMARY KEY (type, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TRIGGER operations_changed AFTER UPDATE ON operations WHEN old.status NOT IN ('Initialized', 'Pending') BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('operations', old.sequence);
+END;
+
 CREATE TABLE operations (
     sequence  INTEGER PRIMARY KEY,
     id        BLOB NOT NULL UNIQUE,
@@ -262,6 +278,12 @@ CREATE TABLE rewinds (
     batch     BLOB NOT NULL
 ) STRICT;
 
+CREATE TABLE search_changes (
+    change     INTEGER PRIMARY KEY,
+    collection TEXT NOT NULL,
+    sequence   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE subscriptions (
     sequence  INTEGER PRIMARY KEY,
     id        BLOB NOT NULL UNIQUE,
@@ -274,6 +296,10 @@ CREATE TABLE subscriptions (
     updated   INTEGER,
     UNIQUE (namespace, name)
 ) STRICT;
+
+CREATE TRIGGER transactions_changed AFTER UPDATE ON transactions WHEN old.blockchain_ids IS NOT NULL BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('transactions', old.sequence);
+END;
 
 CREATE TABLE transactions (
     sequence        INTEGER PRIMARY KEY,

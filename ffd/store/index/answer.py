@@ -1,0 +1,114 @@
+"""A question to the index: which rows a query may show, and how many it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from ffd.model.query import Group, Query, Sort
+from ffd.store.index.layout import SEQUENCE, Held, Layout
+from ffd.store.index.ordering import first_rows
+from ffd.store.index.reader import Reader, unheld
+from ffd.store.transaction import Transaction
+
+SORTED_ROWS = 2_000
+"""So many rows the database sorts by itself."""
+CHECKED_ROWS = 10_000
+"""So many rows the database looks through for what the index does not hold."""
+BROKEN = (
+    apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, apsw.SQLError, apsw.SchemaChangeError,
+    apsw.BusyError, apsw.ReadOnlyError,
+)  # fmt: skip
+"""What a file says that is no index, or not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the index says to a query.
+
+    `sequences` are rows that it finds, in no order: at least the first ones, up to the end of the page that is asked
+    for. `total` is how many it finds; None when nobody asked. If they are not `decided`, there are conditions on fields
+    that the index does not hold; these are all rows then that may be meant, and `total` is None. Rows beyond `through`,
+    and those that `loose` (SQL, with `values`) finds, it knows nothing of.
+    """
+
+    sequences: Sequence[int]
+    total: int | None
+    decided: bool
+    through: int
+    loose: str
+    values: tuple[object, ...]
+
+
+def consult(
+    tx: Transaction, layout: Layout, name: str, namespace: int, query: Query, order: Sequence[Sort], wanted: int
+) -> Answer | None:
+    """Ask for the first `wanted` rows of an order; None when there is no index, or it cannot help with this."""
+    held = layout.held.get(name)
+    where = None if held is None else _held_part(held, query.where)
+    if held is None or where is None:
+        return None
+    try:
+        changes = _sound(tx, layout)
+        if changes is None:
+            return None
+        reader = Reader(tx, held, namespace, changes)
+        found = _find(reader, where, query, order, wanted)
+        return None if found is None else _answer(tx, reader, changes, *found)
+    except BROKEN:
+        return None
+
+
+def _held_part(held: Held, where: Group) -> Group | None:
+    """The conditions that must all hold and that the index can decide; None when there is none of them."""
+    parts = where.conditions if where.op == "and" else (where,)
+    known = tuple(part for part in parts if next(unheld(held, part), None) is None)
+    return Group("and", known) if known or not parts else None
+
+
+def _sound(tx: Transaction, layout: Layout) -> int | None:
+    """How far the index has followed the changes; None when it is not an index of this database as it is now."""
+    if tx.value("SELECT 1 FROM pragma_database_list WHERE name = 'search'") is None:
+        return None
+    # The index first: the database is then looked at as it was when the index was made, or later.
+    row = tx.one("SELECT layout, database, round, changes FROM search.meta")
+    if row is None or row[0] != layout.digest:
+        return None
+    known: dict[str, int] = dict(list(tx.execute("SELECT name, current FROM offsets WHERE type = 'search'")))
+    sound = known.get("database") == row[1] and known.get("round", 0) >= row[2] and known.get("trimmed", 0) <= row[3]
+    changes: int = row[3]
+    return changes if sound else None
+
+
+def _find(
+    reader: Reader, where: Group, query: Query, order: Sequence[Sort], wanted: int
+) -> tuple[list[int], int | None, bool] | None:
+    """Sequences, total, and whether all conditions are decided; None when that leaves too many rows to look at."""
+    held = reader.held
+    decided = next(unheld(held, query.where), None) is None
+    known_order = all(step.field in held.fields for step in order)
+    marks = reader.matching(where)
+    total = None
+    if query.count or not decided or not known_order:
+        total = sum(marks(chunk).bit_count() for chunk in reader.counts)
+    if not (decided and known_order):
+        if total is None or total > CHECKED_ROWS:
+            return None
+        return first_rows(reader, marks, (Sort(SEQUENCE),), total + 1), total if decided else None, decided
+    if total is not None and total <= SORTED_ROWS:
+        return first_rows(reader, marks, (Sort(SEQUENCE),), total + 1), total, True
+    return first_rows(reader, marks, order, wanted), total, True
+
+
+def _answer(
+    tx: Transaction, reader: Reader, changes: int, sequences: list[int], total: int | None, decided: bool
+) -> Answer:
+    number = reader.held.number
+    through = tx.value("SELECT through FROM search.followed WHERE collection = ?", (number,))
+    loose = (
+        "SELECT sequence FROM search.holes WHERE collection = ? "
+        "UNION SELECT sequence FROM search_changes WHERE change > ? AND collection = ?"
+    )
+    return Answer(sequences, total, decided, through, loose, (number, changes, reader.held.collection.name))

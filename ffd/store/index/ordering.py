@@ -1,0 +1,251 @@
+"""The first rows of an order, of those that a condition holds for, without sorting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ffd.model.query import Sort
+from ffd.store.index.layout import Field, Form
+from ffd.store.index.planes import CodeSet, chosen, positions
+from ffd.store.index.reader import Reader, Zone
+
+SPARE_ROWS = 1_000
+"""So many more rows than were asked for may be handed on, for the database to sort: cheaper than to look again."""
+
+Marks = Callable[[int], int]
+
+
+@dataclass(slots=True)
+class Taken:
+    """Rows that were found, by chunk."""
+
+    marks: dict[int, int]
+
+    def add(self, chunk: int, marks: int) -> None:
+        self.marks[chunk] = self.marks.get(chunk, 0) | marks
+
+
+def first_rows(reader: Reader, marks: Marks, order: Sequence[Sort], wanted: int) -> list[int]:
+    """The sequences of at least the first `wanted` marked rows of an order, in no order; of all, if there are fewer.
+
+    The order ends with the sequence, so that no two rows are equal in it.
+    """
+    taken = Taken({})
+    _take(reader, marks, list(reader.counts), order, wanted, taken)
+    found: list[int] = []
+    for chunk, here in taken.marks.items():
+        if here:
+            found += chosen(reader.sequences(chunk), here, reader.counts[chunk])
+    return found
+
+
+def _take(
+    reader: Reader, marks: Marks, chunks: Iterable[int], order: Sequence[Sort], wanted: int, taken: Taken
+) -> None:
+    """Mark in `taken` at least the first `wanted` rows of an order."""
+    step, field = order[0], reader.held.fields[order[0].field]
+    zones = [reader.zones(step.field)[chunk] for chunk in chunks]
+    nulls_lead = step.nulls_first or not step.descending
+    forms = {zone.form for zone in zones}
+    if field.form is Form.CODES and forms <= {Form.SAME, Form.CODES}:
+        return _by_codes(reader, marks, zones, order, wanted, taken)
+    groups = [_by_all if forms & {Form.TEXTS, Form.CODES} else _by_values]
+    groups.insert(0 if nulls_lead else 1, _nulls)
+    for group in groups:
+        if wanted > 0:
+            wanted -= group(reader, marks, zones, order, wanted, taken)
+
+
+def _nulls(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
+) -> int:
+    field = reader.held.fields[order[0].field]
+    absent = [zone for zone in zones if zone.nulls]
+    if not absent:
+        return 0
+    found = {zone.chunk: marks(zone.chunk) & reader.null_marks(field, zone) for zone in absent}
+    return _take_group(reader, found, order, wanted, taken)
+
+
+def _take_group(reader: Reader, found: dict[int, int], order: Sequence[Sort], wanted: int, taken: Taken) -> int:
+    """Take rows that are equal in the first step of the order: all, or the first ones by the other steps."""
+    count = sum(here.bit_count() for here in found.values())
+    if count <= wanted + SPARE_ROWS or len(order) == 1:
+        for chunk, here in found.items():
+            taken.add(chunk, here)
+    else:
+        some = [chunk for chunk, here in found.items() if here]
+        _take(reader, found.__getitem__, some, order[1:], wanted, taken)
+    return count
+
+
+# By codes -------------------------------------------------------------------------------------------------------------
+
+
+def _by_codes(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
+) -> None:
+    """Value by value of the dictionary, in their order: some at once, fewer when these are too many."""
+    step, field = order[0], reader.held.fields[order[0].field]
+    known = reader.dictionary(field)
+    # A value that all rows of a chunk have may be unknown to the dictionary.
+    extra = {zone.low for zone in zones if zone.form is Form.SAME} - set(known.values())
+    values = sorted({*known.values(), *extra} - {None}, key=_rank, reverse=step.descending)
+    values.insert(0 if step.nulls_first or not step.descending else len(values), None)
+    codes = {value: code for code, value in known.items()}
+    at, some = 0, 1
+    while wanted > 0 and at < len(values):
+        group = values[at : at + some]
+        found = _having(reader, marks, zones, field, group, codes, len(known))
+        count = sum(here.bit_count() for here in found.values())
+        if count <= wanted + SPARE_ROWS:
+            for chunk, here in found.items():
+                taken.add(chunk, here)
+            wanted -= count
+            at += len(group)
+            some *= 4
+        elif len(group) == 1:
+            wanted -= _take_group(reader, found, order, wanted, taken)
+            at += 1
+        else:
+            some = len(group) // 4 or 1
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    """SQLite's order of values: numbers before texts."""
+    return (1, value) if isinstance(value, str) else (0, value)
+
+
+def _having(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], field: Field, values: Sequence[Any],
+    codes: dict[Any, int], size: int,
+) -> dict[int, int]:  # fmt: skip
+    asked = CodeSet([codes[value] for value in values if value in codes], size)
+    same = set(values)
+    found = {}
+    for zone in zones:
+        here = marks(zone.chunk)
+        if zone.form is Form.SAME:
+            here = here if zone.low in same else 0
+        elif here:
+            here &= reader.code_marks(field, zone, asked)
+        if here:
+            found[zone.chunk] = here
+    return found
+
+
+# By values ------------------------------------------------------------------------------------------------------------
+
+
+def _by_values(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
+) -> int:
+    """Chunk by chunk, those first that may have the first values, until none may have better ones than were found."""
+    step, field = order[0], reader.held.fields[order[0].field]
+    down = step.descending
+    found = _Best(wanted, down)
+    present = [zone for zone in zones if zone.low is not None]
+    for zone in sorted(present, key=lambda zone: _edge(zone, field, down), reverse=down):
+        if found.refuses(_edge(zone, field, down)):
+            break
+        here = marks(zone.chunk)
+        if here:
+            if zone.nulls:
+                here &= ~reader.null_marks(field, zone)
+            found.add(zone.chunk, _narrowed(reader, field, zone, here, found), zone.count)
+    return _take_best(reader, found, order, wanted, taken)
+
+
+def _by_all(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
+) -> int:
+    """All chunks: texts and codes have no zones."""
+    field = reader.held.fields[order[0].field]
+    found = _Best(wanted, order[0].descending)
+    for zone in zones:
+        here = marks(zone.chunk)
+        if here:
+            here &= ~reader.null_marks(field, zone)
+            values = reader.texts(field, zone) if field.kind.textual else reader.values(field, zone)
+            found.add(zone.chunk, [(values, here)], zone.count)
+    return _take_best(reader, found, order, wanted, taken)
+
+
+def _edge(zone: Zone, field: Field, down: bool) -> Any:
+    """The best value that a chunk may have."""
+    value = zone.high if down else zone.low
+    return bytes.fromhex(value.replace("-", "")) if isinstance(value, str) else value
+
+
+def _narrowed(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> list[tuple[Sequence[Any], int]]:
+    """The values and marks of a chunk, less rows of ids and hashes that are known to come too late."""
+    if zone.form is Form.BYTES and found.limit is not None:
+        body, _ = reader.body(field, zone.chunk)
+        lead = found.limit[0]
+        table = bytes([byte >= lead if found.down else byte <= lead for byte in range(256)])
+        here &= int.from_bytes(body[:: field.width].translate(table), "little")
+        width = field.width
+        rows = list(positions(here, zone.count))
+        values: list[Any] = [None] * zone.count
+        for row in rows:
+            values[row] = body[row * width : row * width + width]
+        return [(values, here)]
+    values = reader.values(field, zone)
+    if zone.form is Form.SAME and isinstance(zone.low, str):
+        values = [_edge(zone, field, found.down)] * zone.count
+    return [(values, here)]
+
+
+class _Best:
+    """The best `wanted` rows so far by one value, and those that equal the last of them."""
+
+    def __init__(self, wanted: int, down: bool) -> None:
+        self.wanted = wanted
+        self.down = down
+        self.limit: Any = None
+        """The value of the last wanted row, once there are enough."""
+        self.rows: list[tuple[Any, int, int]] = []
+        """Value, chunk, position."""
+
+    def refuses(self, edge: Any) -> bool:
+        """Are all values from `edge` on worse than what is here?"""
+        return self.limit is not None and bool(edge < self.limit if self.down else edge > self.limit)
+
+    def add(self, chunk: int, parts: Sequence[tuple[Sequence[Any], int]], count: int) -> None:
+        for values, marks in parts:
+            rows = zip(chosen(values, marks, count), positions(marks, count), strict=True)
+            limit = self.limit
+            if limit is None:
+                self.rows += [(value, chunk, row) for value, row in rows]
+            elif self.down:
+                self.rows += [(value, chunk, row) for value, row in rows if value >= limit]
+            else:
+                self.rows += [(value, chunk, row) for value, row in rows if value <= limit]
+        if len(self.rows) > self.wanted:
+            self.rows.sort(key=lambda row: row[0], reverse=self.down)
+            limit = self.limit = self.rows[self.wanted - 1][0]
+            end = self.wanted
+            while end < len(self.rows) and self.rows[end][0] == limit:
+                end += 1
+            del self.rows[end:]
+
+
+def _take_best(reader: Reader, found: _Best, order: Sequence[Sort], wanted: int, taken: Taken) -> int:
+    better = [row for row in found.rows if row[0] != found.limit]
+    tied = [row for row in found.rows if row[0] == found.limit]
+    for chunk, here in _marks_of(reader, better).items():
+        taken.add(chunk, here)
+    if tied:
+        _take_group(reader, _marks_of(reader, tied), order, wanted - len(better), taken)
+    return len(found.rows)
+
+
+def _marks_of(reader: Reader, rows: Sequence[tuple[Any, int, int]]) -> dict[int, int]:
+    flags: dict[int, bytearray] = {}
+    for _, chunk, row in rows:
+        if chunk not in flags:
+            flags[chunk] = bytearray(reader.counts[chunk])
+        flags[chunk][row] = 1
+    return {chunk: int.from_bytes(each, "little") for chunk, each in flags.items()}

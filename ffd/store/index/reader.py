@@ -1,0 +1,354 @@
+"""One collection of the index as a query reads it: its chunks, and which of their rows a condition holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+from ffd.model.ids import format_uuid
+from ffd.model.query import Condition, Group, Kind
+from ffd.store.index.layout import CHUNK_BITS, NAMESPACE, SEQUENCE, Field, Form, Held
+from ffd.store.index.matching import ORDERS, folded, parts_of, raw_id, test_of
+from ffd.store.index.planes import (
+    CodeSet,
+    all_of,
+    bytes_compared,
+    bytes_equal,
+    digits_marked,
+    integers,
+    marked,
+    numbers_marked,
+    split_texts,
+    spots,
+    texts_compared,
+    texts_marked,
+    zone_says,
+)
+from ffd.store.transaction import Transaction
+
+_COSTS = {Form.CODES: 0, Form.NUMBERS: 1, Form.BYTES: 2, Form.TEXTS: 3, Form.SAME: 0}
+Marker = Callable[["Zone"], int]
+"""Marks the rows of a chunk, given its zone of a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """What is known of a plane without its bytes; `nulls` says whether any row has no value."""
+
+    chunk: int
+    count: int
+    form: Form
+    low: Any
+    high: Any
+    nulls: bool
+
+
+class Reader:
+    """Reads the planes of one collection within one transaction; `namespace` is the one that is asked of."""
+
+    def __init__(self, tx: Transaction, held: Held, namespace: int, changes: int) -> None:
+        self.held = held
+        self._tx = tx
+        self._zones: dict[str, dict[int, Zone]] = {}
+        self._dictionaries: dict[str, dict[int, Any]] = {}
+        rows = tx.execute("SELECT chunk, count FROM search.chunks WHERE collection = ?", (held.number,))
+        self.counts: dict[int, int] = dict(list(rows))
+        self._dead = self._find_dead()
+        self._changed = self._find_changed(changes)
+        self._here = self._marker(Condition("eq", NAMESPACE, namespace))
+
+    def _find_dead(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for chunk, position in self._tx.execute(
+            "SELECT chunk, position FROM search.dead WHERE collection = ?", (self.held.number,)
+        ):
+            found.setdefault(chunk, []).append(position)
+        return found
+
+    def _find_changed(self, changes: int) -> frozenset[int]:
+        rows = self._tx.execute(
+            "SELECT sequence FROM search_changes WHERE change > ? AND collection = ?",
+            (changes, self.held.collection.name),
+        )
+        return frozenset(row[0] for row in rows)
+
+    # Planes ------------------------------------------------------------------------------------------------------
+
+    def zones(self, name: str) -> dict[int, Zone]:
+        """The zones of a field, by chunk."""
+        found = self._zones.get(name)
+        if found is None:
+            place = self.held.fields[name].place
+            rows = self._tx.execute(
+                "SELECT place, form, low, high, nulls IS NOT NULL FROM search.planes WHERE place BETWEEN ? AND ?",
+                (place, place | (1 << CHUNK_BITS) - 1),
+            )
+            found = self._zones[name] = {}
+            for at, form, low, high, nulls in rows:
+                chunk = at - place
+                absent = low is None if form == Form.SAME else bool(nulls)
+                found[chunk] = Zone(chunk, self.counts[chunk], Form(form), low, high, absent)
+        return found
+
+    def body(self, field: Field, chunk: int) -> tuple[Any, bytes | None]:
+        """The bytes of a plane: `body` and `more`."""
+        row = self._tx.one("SELECT body, more FROM search.planes WHERE place = ?", (field.place + chunk,))
+        return (None, None) if row is None else (row[0], row[1])
+
+    def null_marks(self, field: Field, zone: Zone) -> int:
+        """The rows without a value."""
+        if zone.form is Form.SAME:
+            return all_of(zone.count) if zone.low is None else 0
+        if zone.form is Form.CODES:
+            return self._code_marks(field, zone, CodeSet([0], zone.high + 1))
+        if not zone.nulls:
+            return 0
+        row = self._tx.one("SELECT nulls FROM search.planes WHERE place = ?", (field.place + zone.chunk,))
+        return 0 if row is None else int.from_bytes(row[0], "little")
+
+    def dictionary(self, field: Field) -> dict[int, Any]:
+        """The values of a field by their codes; 0 is null."""
+        found = self._dictionaries.get(field.name)
+        if found is None:
+            rows = self._tx.execute("SELECT code, value FROM search.dictionary WHERE field = ?", (field.place,))
+            found = self._dictionaries[field.name] = {0: None, **dict(list(rows))}
+        return found
+
+    def values(self, field: Field, zone: Zone) -> list[Any]:
+        """All values of a plane: texts, numbers, or the bytes of ids and hashes; null is None, zeros, or empty."""
+        if zone.form is Form.SAME:
+            return list(repeat(zone.low, zone.count))
+        body, more = self.body(field, zone.chunk)
+        if zone.form is Form.TEXTS:
+            return [text.decode() for text in split_texts(body)]
+        if zone.form is Form.NUMBERS:
+            return integers(body).tolist()
+        if zone.form is Form.BYTES:
+            width = field.width
+            return [body[at : at + width] for at in range(0, len(body), width)]
+        known = self.dictionary(field)
+        return [known.get(low + 256 * high) for low, high in zip(body, more or bytes(zone.count), strict=True)]
+
+    def texts(self, field: Field, zone: Zone) -> list[bytes]:
+        """All values of a plane as the bytes of their text; null is empty."""
+        if zone.form is Form.TEXTS:
+            return split_texts(self.body(field, zone.chunk)[0])
+        return [b"" if each is None else str(self._shown(each)).encode() for each in self.values(field, zone)]
+
+    def sequences(self, chunk: int) -> list[int]:
+        """The sequences of a chunk's rows."""
+        return self.values(self.held.fields[SEQUENCE], self.zones(SEQUENCE)[chunk])
+
+    # Conditions --------------------------------------------------------------------------------------------------
+
+    def matching(self, where: Condition | Group) -> Callable[[int], int]:
+        """A function from a chunk to the marks of those of its rows that count, and for which `where` holds.
+
+        It remembers them.
+        """
+        holds = self._node(where)
+        known: dict[int, int] = {}
+
+        def marks(chunk: int) -> int:
+            found = known.get(chunk)
+            if found is None:
+                found = self._counting(chunk)
+                if found:
+                    found &= holds(chunk)
+                known[chunk] = found
+            return found
+
+        return marks
+
+    def _counting(self, chunk: int) -> int:
+        marks = all_of(self.counts[chunk]) & self._here(self.zones(NAMESPACE)[chunk])
+        if chunk in self._dead:
+            flags = bytearray(self.counts[chunk])
+            for position in self._dead[chunk]:
+                flags[position] = 1
+            marks &= ~int.from_bytes(flags, "little")
+        if self._changed:
+            zone = self.zones(SEQUENCE)[chunk]
+            if any(zone.low <= sequence <= zone.high for sequence in self._changed):
+                marks &= ~marked(map(self._changed.__contains__, self.sequences(chunk)))
+        return marks
+
+    def _node(self, node: Condition | Group) -> Callable[[int], int]:
+        if isinstance(node, Condition):
+            marker, zones = self._marker(node), self.zones(node.field)
+            return lambda chunk: marker(zones[chunk])
+        children = [self._node(child) for child in sorted(node.conditions, key=self._cost)]
+        return self._every(children) if node.op == "and" else self._any(children)
+
+    def _cost(self, node: Condition | Group) -> int:
+        if isinstance(node, Condition):
+            return _COSTS[self.held.fields[node.field].form]
+        return 1 + max([self._cost(child) for child in node.conditions], default=0)
+
+    def _every(self, children: list[Callable[[int], int]]) -> Callable[[int], int]:
+        def marks(chunk: int) -> int:
+            found = all_of(self.counts[chunk])
+            for child in children:
+                found &= child(chunk)
+                if not found:
+                    break
+            return found
+
+        return marks
+
+    def _any(self, children: list[Callable[[int], int]]) -> Callable[[int], int]:
+        def marks(chunk: int) -> int:
+            found, full = 0, all_of(self.counts[chunk])
+            for child in children:
+                found |= child(chunk)
+                if found == full:
+                    break
+            return found
+
+        return marks
+
+    def _marker(self, condition: Condition) -> Marker:
+        field = self.held.fields[condition.field]
+        test = test_of(condition, field.kind)
+        codes = self._codes_for(field, test)
+        wide = self._wide_marker(field, condition)
+
+        def mark(zone: Zone) -> int:
+            if zone.form is Form.SAME:
+                return all_of(zone.count) if test(self._shown(zone.low)) else 0
+            if zone.form is Form.CODES:
+                return self._code_marks(field, zone, codes())
+            if zone.form is Form.TEXTS:
+                return self._text_marks(field, zone, condition, test)
+            return wide(zone)
+
+        return mark
+
+    def _shown(self, value: Any) -> Any:
+        if not isinstance(value, bytes):
+            return value
+        return format_uuid(value) if len(value) == 16 else value.hex()
+
+    def _codes_for(self, field: Field, test: Callable[[Any], bool]) -> Callable[[], CodeSet]:
+        made: list[CodeSet] = []
+
+        def codes() -> CodeSet:
+            if not made:
+                known = self.dictionary(field)
+                made.append(CodeSet([code for code, value in known.items() if test(value)], len(known)))
+            return made[0]
+
+        return codes
+
+    def code_marks(self, field: Field, zone: Zone, codes: CodeSet) -> int:
+        """The rows of a plane of codes, or of one value, that are in a set of codes."""
+        if zone.form is Form.SAME:
+            code = next((code for code, value in self.dictionary(field).items() if value == zone.low), -1)
+            return all_of(zone.count) if code >= 0 and code in codes else 0
+        return self._code_marks(field, zone, codes)
+
+    def _code_marks(self, field: Field, zone: Zone, codes: CodeSet) -> int:
+        if codes.nobody:
+            return 0
+        if codes.everybody:
+            return all_of(zone.count)
+        body, more = self.body(field, zone.chunk)
+        return codes.marks(body, more)
+
+    def _text_marks(self, field: Field, zone: Zone, condition: Condition, test: Callable[[Any], bool]) -> int:
+        if field.kind in (Kind.UUID, Kind.HASH):
+            # Spelt in a way that no id or hash has: nobody minds that these take their time.
+            absent = bytearray(self.null_marks(field, zone).to_bytes(zone.count, "little"))
+            texts = zip(self.values(field, zone), absent, strict=True)
+            return marked([test(None if null else text) for text, null in texts])
+        body, _ = self.body(field, zone.chunk)
+        op, text = condition.op, str(condition.value or "")
+        if op in ORDERS:
+            return texts_compared(body, op, text.encode())
+        if op in ("eq", "neq", "ieq", "nieq"):
+            part, negated, caseless = "eq", op[0] == "n", "ieq" in op
+        else:
+            part, negated, caseless = parts_of(op)
+        asked = (folded(text) if caseless else text).encode()
+        found = texts_marked(body, zone.count, part, asked, caseless=caseless)
+        return all_of(zone.count) & ~found if negated else found
+
+    def _wide_marker(self, field: Field, condition: Condition) -> Marker:
+        """For numbers, ids and hashes."""
+        op, value = condition.op, condition.value
+        if op in ("eq", "ieq", "neq", "nieq"):
+            return self._equality_marker(field, op[0] == "n", value)
+        if field.kind not in (Kind.UUID, Kind.HASH):
+            return self._range_marker(field, op, value)
+        if op in ORDERS:
+            raw = raw_id(field.kind, str(value))
+            return self._slow_marker(field, condition) if raw is None else self._range_marker(field, op, raw)
+        return self._digits_marker(field, condition)
+
+    def _present(self, field: Field, zone: Zone, marks: int) -> int:
+        return marks & ~self.null_marks(field, zone) if marks and zone.nulls else marks
+
+    def _equality_marker(self, field: Field, negated: bool, value: Any) -> Marker:
+        if field.kind in (Kind.UUID, Kind.HASH) and value is not None:
+            value = raw_id(field.kind, str(value))
+            if value is None:
+                return lambda zone: self._present(field, zone, all_of(zone.count) if negated else 0)
+
+        def mark(zone: Zone) -> int:
+            if value is None:
+                return self._present(field, zone, all_of(zone.count)) if negated else self.null_marks(field, zone)
+            found = 0
+            if zone_says(zone.low, zone.high, "eq", value) is not False:
+                body, _ = self.body(field, zone.chunk)
+                numbers = zone.form is Form.NUMBERS
+                found = numbers_marked(body, "eq", value) if numbers else bytes_equal(body, field.width, value)
+            return self._present(field, zone, all_of(zone.count) & ~found if negated else found)
+
+        return mark
+
+    def _range_marker(self, field: Field, op: str, value: Any) -> Marker:
+        def mark(zone: Zone) -> int:
+            said = zone_says(zone.low, zone.high, op, value)
+            if said is None:
+                body, _ = self.body(field, zone.chunk)
+                numbers = zone.form is Form.NUMBERS
+                found = numbers_marked(body, op, value) if numbers else bytes_compared(body, field.width, op, value)
+            else:
+                found = all_of(zone.count) if said else 0
+            return self._present(field, zone, found)
+
+        return mark
+
+    def _digits_marker(self, field: Field, condition: Condition) -> Marker:
+        part, negated, caseless = parts_of(condition.op)
+        text = folded(str(condition.value)) if caseless else str(condition.value)
+        places = spots(field.width, part, text)
+
+        def mark(zone: Zone) -> int:
+            found = 0
+            if places:
+                body, _ = self.body(field, zone.chunk)
+                found = digits_marked(body, field.width, places)
+            return self._present(field, zone, all_of(zone.count) & ~found if negated else found)
+
+        return mark
+
+    def _slow_marker(self, field: Field, condition: Condition) -> Marker:
+        test = test_of(condition, field.kind)
+
+        def mark(zone: Zone) -> int:
+            return self._present(field, zone, marked(test(self._shown(each)) for each in self.values(field, zone)))
+
+        return mark
+
+
+def unheld(held: Held, node: Condition | Group) -> Iterator[str]:
+    """The fields of a tree of conditions that the index does not hold."""
+    if isinstance(node, Condition):
+        if node.field not in held.fields:
+            yield node.field
+    else:
+        for child in node.conditions:
+            yield from unheld(held, child)
