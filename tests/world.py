@@ -431,9 +431,10 @@ class Node:
         return self.store.peek(lambda tx: list(tx.execute(statement, values)))
 
 
-def draft(value: object, *, topics: Sequence[str] | None = None, key: str = "", **header: Any) -> Draft:
-    """A message to send, with one data item; `key` is its idempotency key."""
-    shown = {"header": {"topics": topics, **header}, "data": [{"value": value}], "idempotencyKey": key}
+def draft(value: object, *, topics: Sequence[str] | None = None, key: str = "", blob: str = "", **header: Any) -> Draft:
+    """A message to send, with one value, and a stored data item behind it; `key` is its idempotency key."""
+    items = [{"value": value}, *([{"id": blob}] if blob else [])]
+    shown = {"header": {"topics": topics, **header}, "data": items, "idempotencyKey": key}
     return parse_message(json.dumps(shown).encode())
 
 

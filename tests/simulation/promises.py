@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ffd.model.ids import sha256
 from tests.world import MESSAGE_CONFIRMED, MESSAGE_REJECTED, App, Heard, Node
 
 
@@ -65,6 +66,16 @@ def orders(app: App) -> dict[str, list[tuple[str, str]]]:
     for event in app.heard(MESSAGE_CONFIRMED, MESSAGE_REJECTED):
         found[event.topic].append((event.reference, event.type))
     return dict(found)
+
+
+async def check_blobs(node: Node) -> None:
+    """Every blob that a row speaks of, or a message carries, is here whole; there is no other file."""
+    rows = {row[0] for row in node.rows("SELECT hash FROM blobs")}
+    used = {bytes.fromhex(row[0]) for row in node.rows("SELECT blob ->> '$.hash' FROM data WHERE blob IS NOT NULL")}
+    assert used <= rows
+    assert node.blob_files() == sorted(hash.hex() for hash in rows)
+    for hash in rows:
+        assert sha256(await node.blob(hash)) == hash
 
 
 def check_same_order(nodes: Sequence[Node]) -> None:

@@ -14,11 +14,12 @@ from trio.testing import MockClock
 
 from ffd.model.errors import FfdError
 from tests.simulation.disk import Loss
-from tests.simulation.promises import check_events, check_heard_all, check_integrity, check_same_order
+from tests.simulation.promises import check_blobs, check_events, check_heard_all, check_integrity, check_same_order
 from tests.world import PATIENCE_S, Cast, Heard, Node, draft, open_cast
 
 TOPICS = ("house", "garden", "sky")
 CHAOS_S = 10.0
+BLOBS = (b"tea" * 3000, b"cake" * 5000, b"")
 
 
 class Sender:
@@ -43,7 +44,7 @@ class Sender:
         """Is the message accepted?"""
         if not self.node.running:
             return False
-        done = False
+        done, rng = False, self._rng
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -52,7 +53,8 @@ class Sender:
 
             nursery.start_soon(watch)
             try:
-                await self.node.send([draft(key, topics=topics, key=key)])
+                blob = await self.node.upload(rng.choice(BLOBS)) if rng.random() < 0.2 else ""
+                await self.node.send([draft(key, topics=topics, key=key, blob=blob)])
                 done = True
             except FfdError as refused:
                 done = refused.code == "FF10430"
@@ -163,6 +165,7 @@ async def test_all_that_was_accepted_is_heard_everywhere_once_and_in_one_order(
             check_heard_all(node, node.apps["app"])
             assert node.failure is None
             assert node.blocked() == []
+            await check_blobs(node)
         check_same_order(nodes)
         for node, sender in zip(nodes, senders, strict=True):
             for topic in TOPICS:
