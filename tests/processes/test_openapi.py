@@ -37,7 +37,7 @@ from ffd.model.ids import parse_uuid
 from tests.processes.node import House, Node
 from tests.processes.test_tcp_door import OPEN, url_of
 
-EXAMPLES = int(os.environ.get("FFD_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FFD_EXAMPLES", "6"))
 """How often an operation is asked in each of the two ways."""
 Case: TypeAlias = schemathesis.Case[Any]
 CHECKS = [
@@ -52,6 +52,9 @@ TIMES = {
     "endTime": "2000000000",
 }
 """What is said for a time, where any text would do."""
+
+KNOWN_NAMES = {"ns": "default", "version": "1", "did": "did:firefly:org/org0", "parent": "pictures"}
+"""What parts of paths name that there is."""
 
 
 class Described:
@@ -71,6 +74,14 @@ class Described:
         for n in range(3):
             message = {"header": header, "data": [{"value": {"n": n}}, {"value": n}], "idempotencyKey": f"k{n}"}
             assert self._post("messages/broadcast?confirm=true", message).status_code == 200
+        schema = {"type": "object", "required": ["n"]}
+        for path, body in (
+            ("datatypes?confirm", {"name": "widget", "version": "1", "value": schema}),
+            ("network/organizations/self?confirm", {}),
+            ("network/nodes/self?confirm", {}),
+            ("identities?confirm", {"name": "child", "key": self._post("keys", {}).json()["key"]}),
+        ):
+            assert (answer := self._post(path, body)).status_code == 200, answer.text
         upload = self.session.post(f"{self.url}/api/v1/data", files={"file": ("tea.jpg", b"a picture")}, timeout=60)
         assert upload.status_code == 201, upload.text
         for name in ("one", "two"):
@@ -164,11 +175,14 @@ def whole_path(route: Route) -> str:
 
 def name_something_known(described: Described, route: Route, case: Case, place: int) -> None:
     """Most ids that are made up are nobody's: every other time it is one that there is."""
-    known = described.known.get(route.path.split("/")[0], [])
-    if place % 2 and known and case.path_parameters and "id" in case.path_parameters and route.method != "DELETE":
-        case.path_parameters["id"] = known[place % len(known)]
-    if place % 2 and known and case.path_parameters and "hash" in case.path_parameters:
-        case.path_parameters["hash"] = known[0]
+    first = route.path.split("/")[0]
+    known = described.known.get(first, [])
+    if place % 2 == 0 or route.method == "DELETE" or not case.path_parameters:
+        return
+    names = KNOWN_NAMES | {"name": {"network": "org0" if "org" in route.path else "node0"}.get(first, "widget")}
+    if known:
+        names |= {"id": known[place % len(known)], "hash": known[0]}
+    case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
 
 
 def make_sense(described: Described, case: Case) -> None:
@@ -189,6 +203,15 @@ def make_sense(described: Described, case: Case) -> None:
             body["header"] = {"type": "broadcast", "tag": "ask"}
         if "sequence" in body:
             body["sequence"] = 1
+        if route_word(case) == "datatypes" and "value" in body:
+            body["value"] = {"type": "object"}
+        if route_word(case) in ("identities", "network"):
+            body.pop("parent", None)
+
+
+def route_word(case: Case) -> str:
+    """The first word of a path."""
+    return case.path.removeprefix("/api/v1/").split("/")[0]
 
 
 def make_sense_of_header(header: Any) -> None:
