@@ -9,12 +9,15 @@ import msgspec
 from ffd.api.call import Answer, Call, object_of
 from ffd.api.sessions import SessionFacts, StartedFacts
 from ffd.model.canonical import json_string
+from ffd.model.identity import TAG_CLAIM, identity_topic
 from ffd.model.ids import format_uuid
 from ffd.model.namespace import node_did, org_did
+from ffd.model.query import Condition, Group, Query
 from ffd.model.subscription import filter_json
 from ffd.model.times import format_time
 from ffd.outbound.flushes import FlushStatistics
-from ffd.store import identities
+from ffd.store import Transaction, identities, search
+from ffd.store.search import MESSAGES
 
 DISPATCHER = "pinned_broadcast"
 """FireFly's word for what brings out broadcasts; ffd has one for each namespace."""
@@ -52,15 +55,34 @@ def _flushes(account: FlushStatistics) -> dict[str, Any]:
 
 
 async def get_multiparty(call: Call) -> Answer:
-    """Whether the node's organisation and the node itself are registered in the network."""
+    """Whether the network knows the node's organisation and the node itself: what was claimed, and confirmed.
+
+    Until then they are this node's own word, which is enough for it to work by itself.
+    """
     namespace = call.namespace
 
-    def registered(did: str) -> str:
-        found = call.desk.store.peek(lambda tx: identities.find_identity(tx, namespace.number, did))
-        return "unregistered" if found is None else "registered"
+    dids = [org_did(namespace.org_name), node_did(namespace.node_name)]
+    org, node = await call.desk.store.read(lambda tx: [_registration(tx, namespace.number, did) for did in dids])
+    return object_of(f'{{"enabled":true,"org":{org},"node":{node}}}')
 
-    org, node = registered(org_did(namespace.org_name)), registered(node_did(namespace.node_name))
-    return object_of(f'{{"enabled":true,"org":{{"status":"{org}"}},"node":{{"status":"{node}"}}}}')
+
+def _registration(tx: Transaction, namespace: int, did: str) -> str:
+    """FireFly's status of a registration, with the claim that is under way."""
+    found = identities.find_identity(tx, namespace, did)
+    if found is not None and found.claim is not None:
+        return '{"status":"registered"}'
+    under_way = Group(
+        "and",
+        (
+            Condition("eq", "confirmed", None),
+            Condition("eq", "tag", TAG_CLAIM),
+            Condition("eq", "topics", identity_topic(did)),
+        ),
+    )
+    claim = next(search.search(tx, MESSAGES, namespace, Query(under_way, limit=1)).rows, None)
+    if claim is None:
+        return '{"status":"unregistered"}'
+    return f'{{"status":"registering","pendingRegistrationMessageId":"{format_uuid(claim.id)}"}}'
 
 
 async def get_websockets(call: Call) -> Answer:

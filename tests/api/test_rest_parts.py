@@ -1,8 +1,9 @@
 """How single parts of the node are: the sequencer, the membership, the open WebSockets."""
 
 import os
+from pathlib import Path
 
-from tests.api.rest import Node
+from tests.api.rest import Node, open_node
 from tests.api.talker import open_talker, subscribe
 
 
@@ -21,9 +22,21 @@ async def test_the_batch_manager_shows_what_the_sequencer_has_done(node: Node) -
     assert "flushing" not in status and "lastFlushError" not in status
 
 
-async def test_the_node_and_its_organisation_are_registered(node: Node) -> None:
-    registered = {"status": "registered"}
-    assert await node.get("status/multiparty") == {"enabled": True, "org": registered, "node": registered}
+async def test_the_organisation_and_the_node_are_registered_once_their_claims_are_confirmed(tmp_path: Path) -> None:
+    unknown = {"status": "unregistered"}
+    async with open_node(tmp_path, roles=("sequencer", "intake")) as node:
+        assert await node.get("status/multiparty") == {"enabled": True, "org": unknown, "node": unknown}
+        assert (await node.send("POST", "network/organizations/self", {})).status == 202
+        under_way = await node.get("status/multiparty")
+        (claim,) = await node.get("messages", tag="ff_identity_claim")
+        assert under_way["org"] == {
+            "status": "registering", "pendingRegistrationMessageId": claim["header"]["id"],
+        }  # fmt: skip
+        assert under_way["node"] == unknown
+    async with open_node(tmp_path) as node:
+        await node.until("status/multiparty", lambda found: found["org"] == {"status": "registered"})
+        assert (await node.send("POST", "network/nodes/self?confirm", {})).status == 200
+        assert (await node.get("status/multiparty"))["node"] == {"status": "registered"}
 
 
 async def test_the_open_websockets_are_shown_with_what_they_started(node: Node) -> None:
