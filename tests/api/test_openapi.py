@@ -57,7 +57,7 @@ def test_every_row_is_one_operation_with_a_name_of_its_own() -> None:
 @pytest.mark.parametrize("route", SHOWN, ids=lambda route: f"{route.method} {route.shown_path}")
 def test_a_row_says_what_goes_in_and_what_comes_out(route: Route) -> None:
     named = re.findall(r"\w+", f"{route.body} {route.form} {route.answer}")
-    assert set(named) <= set(SHAPES), "give it a shape in ffd/api/shapes.py"
+    assert set(named) <= set(SHAPES), "give it a shape in ffd/api/shapes"
     assert route.answer or 204 in route.statuses, "say what it answers"
     assert route.body or route.form or route.method in ("GET", "DELETE"), "say what it takes"
     found = operation(route)
