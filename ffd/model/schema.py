@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
@@ -27,16 +27,25 @@ SCHEMA_BYTES_MAX = 64 * 1024
 SCHEMA_DEPTH_MAX = 100
 SUBSCHEMAS_MAX = 2_000
 PATTERNS_MAX = 64
-PATTERN_MEMORY_MAX = 1 << 20
+PATTERN_BYTES_MAX = 1 << 20
+"""Of a compiled pattern, and of all patterns of one schema."""
+PATTERN_CACHE_BYTES = 256 * 1024
+PATTERN_COSTS = ((4 << 10, 10), (16 << 10, 20), (64 << 10, 100), (256 << 10, 200), (1 << 20, 400))
+"""Up to so many bytes a compiled pattern may cost so many looks a character: linear time grows with the pattern too."""
 VALUE_DEPTH_MAX = 128
 COST_MAX = 10_000_000
 """Looks at a value, or at a word of a schema, that one check may take: some tenths of a second."""
 EXPONENT_MAX = 1_000
+DIVIDED_EXPONENT_MAX = 32
+"""Of numbers that a schema divides: the work grows with the digits between the two."""
 NUMBER_LENGTH_MAX = 1_000
-SCHEMAS_KEPT = 64
+DIVISION_COST = 100
+SCHEMAS_KEPT = 16
 PROBLEM_LENGTH_MAX = 200
 
 Node: TypeAlias = "dict[str, Any] | bool"
+_EVERYTHING: Node = {}
+"""Stands for looking at a value and all below it, as it takes to compare it with others."""
 
 _HERE_LISTS = ("allOf", "anyOf", "oneOf")
 _HERE = ("not", "if", "then", "else")
@@ -56,29 +65,32 @@ def schema_of(text: str) -> Schema:
         raise _bad(f"it has {len(text)} characters, and {SCHEMA_BYTES_MAX} are allowed")
     if len(levels_of(text)) > SCHEMA_DEPTH_MAX:
         raise _bad(f"it is nested deeper than {SCHEMA_DEPTH_MAX} levels")
-    root = _decode(text)
+    root = _decode(text, _DIVIDED if '"multipleOf"' in text else _EXACT)
     if not isinstance(root, dict | bool):
         raise _bad("it must be an object, or true or false")
-    costs = _Costs(root).by_level()  # before it is compiled, which costs too
-    return Schema(_compile(root), costs)
+    costs = _Costs(root)  # before it is compiled, which costs too
+    return Schema(_compile(root), costs.by_level(), costs.of_character(), '"multipleOf"' in text)
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """A compiled schema. `costs` says for each depth of a value how many looks each part of it there may take.
 
-    Values deeper than that are refused, unless the last cost is 0: then nothing below is looked at.
+    Values deeper than that are refused, unless the last cost is 0: then nothing below is looked at. `character` is what
+    patterns may take for each character; `divides` that it may divide numbers.
     """
 
     validator: jsonschema_rs.Validator
     costs: tuple[int, ...]
+    character: int
+    divides: bool
 
     def problem(self, text: str) -> str:
         """What is wrong with a value (canonical JSON), and where; nothing when it follows the schema."""
         if refusal := self._too_costly(text):
             return refusal
         try:
-            self.validator.validate(_decode(text))
+            self.validator.validate(_decode(text, _DIVIDED if self.divides else _EXACT))
         except Invalid as error:
             return error.text
         except ValueError as error:
@@ -86,6 +98,8 @@ class Schema:
         return ""
 
     def _too_costly(self, text: str) -> str:
+        if len(text) * self.character > COST_MAX:
+            return f"it has {len(text)} characters, which takes too long to check"
         # Never less than there are: commas and brackets in strings count too.
         brackets = text.count("[") + text.count("{")
         values = 1 + text.count(",") + brackets
@@ -109,14 +123,25 @@ def _problem(error: ValueError) -> str:
     return f"at '{where}': {what}"
 
 
-def _compile(root: Node) -> jsonschema_rs.Validator:
+def _compile(root: Node, pattern_bytes: int = PATTERN_BYTES_MAX) -> jsonschema_rs.Validator:
     import jsonschema_rs
 
-    limits = jsonschema_rs.RegexOptions(size_limit=PATTERN_MEMORY_MAX, dfa_size_limit=PATTERN_MEMORY_MAX)
+    limits = jsonschema_rs.RegexOptions(size_limit=pattern_bytes, dfa_size_limit=PATTERN_CACHE_BYTES)
     try:
         return jsonschema_rs.validator_for(root, retriever=_fetch_nothing, pattern_options=limits)
     except ValueError as error:
         raise _bad(_problem(error).replace("at '':", "").strip()) from None
+
+
+def _pattern_cost(pattern: object) -> tuple[int, int]:
+    """The most bytes that a pattern takes when it is compiled, and the looks that it may take a character."""
+    for size, cost in PATTERN_COSTS[:-1]:
+        try:
+            _compile({"pattern": pattern}, size)
+        except Invalid:
+            continue
+        return size, cost
+    return PATTERN_COSTS[-1]
 
 
 def _fetch_nothing(uri: str) -> Any:
@@ -130,27 +155,28 @@ def _bad(problem: str) -> Invalid:
 # Values as they are checked -------------------------------------------------------------------------------------------
 
 
-def _decode(text: str) -> Any:
+def _decode(text: str, decoder: msgspec.json.Decoder[Any]) -> Any:
     """A canonical JSON text as Python values, its numbers exact."""
     try:
-        return _EXACT.decode(text)
+        return decoder.decode(text)
     except msgspec.ValidationError:
         raise Invalid("FFD2105", "a number in it is too long to be checked") from None
     except msgspec.DecodeError:
-        return _EXACT.decode(without_lone_surrogates(text))
+        return decoder.decode(without_lone_surrogates(text))
 
 
-def _number(text: str) -> Decimal:
+def _number(text: str, exponent_max: int) -> Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
         number = None
-    if number is None or len(text) > NUMBER_LENGTH_MAX or abs(number.adjusted()) > EXPONENT_MAX:
+    if number is None or len(text) > NUMBER_LENGTH_MAX or abs(number.adjusted()) > exponent_max:
         raise Invalid("FFD2105", f"the number {text[:40]} in it is too long to be checked")
     return number
 
 
-_EXACT = msgspec.json.Decoder(float_hook=_number)
+_EXACT = msgspec.json.Decoder(float_hook=partial(_number, exponent_max=EXPONENT_MAX))
+_DIVIDED = msgspec.json.Decoder(float_hook=partial(_number, exponent_max=DIVIDED_EXPONENT_MAX))
 
 
 # What a check may cost ------------------------------------------------------------------------------------------------
@@ -160,10 +186,11 @@ _EXACT = msgspec.json.Decoder(float_hook=_number)
 class _Subschema:
     """What one schema does: `own` looks at a value; others on the same value; and others on the values below it.
 
-    Of a group of those below at most one is applied to each value.
+    Of a group of those below at most one is applied to each value. `patterns` is what its patterns take a character.
     """
 
     own: int
+    patterns: int
     here: list[int]
     below: list[list[int]]
     twice: bool
@@ -178,7 +205,8 @@ class _Costs:
         self._base = _text(root, "$id") or _text(root, "id")
         self._anchors: dict[str, Node] | None = None
         self._subschemas: dict[int, _Subschema] = {}
-        self._patterns = 0
+        self._patterns = self._pattern_bytes = 0
+        self._subschemas[id(_EVERYTHING)] = _Subschema(2, 0, [], [[id(_EVERYTHING)]], False)
         self._walk()
 
     def by_level(self) -> tuple[int, ...]:
@@ -186,8 +214,9 @@ class _Costs:
         order = self._inner_first()
         found: list[int] = []
         above: dict[int, int] = {}
+        own = {each: schema.own for each, schema in self._subschemas.items()}
         while len(found) < VALUE_DEPTH_MAX:
-            above = self._level(order, above, first=not found)
+            above = self._level(order, above, {} if found else own)
             cost = above[id(self._root)]
             if cost > COST_MAX:
                 break
@@ -198,14 +227,23 @@ class _Costs:
             raise _bad("it takes too long to check any value")
         return tuple(found)
 
-    def _level(self, order: list[int], above: Mapping[int, int], *, first: bool) -> dict[int, int]:
+    def of_character(self) -> int:
+        """What all patterns together may take for one character of a value, wherever it stands."""
+        order, most = self._inner_first(), 0
+        above: dict[int, int] = {}
+        own = {each: schema.patterns for each, schema in self._subschemas.items() if schema.patterns}
+        for level in range(VALUE_DEPTH_MAX if own else 0):
+            above = self._level(order, above, {} if level else own)
+            most = max(most, above[id(self._root)])
+        return most
+
+    def _level(self, order: list[int], above: Mapping[int, int], own: Mapping[int, int]) -> dict[int, int]:
         costs: dict[int, int] = {}
         for each in order:
             schema = self._subschemas[each]
             cost = sum(costs[other] for other in schema.here) * (2 if schema.twice else 1)
-            if first:
-                cost += schema.own
-            else:
+            cost += own.get(each, 0)
+            if above:
                 cost += sum(max(above[other] for other in group) for group in schema.below)
             costs[each] = min(cost, COST_MAX + 1)
         return costs
@@ -241,13 +279,13 @@ class _Costs:
                 raise _bad(f"it has more than {SUBSCHEMAS_MAX} parts")
             here, below = list(self._here(node)), list(self._below(node))
             self._subschemas[id(node)] = _Subschema(
-                _own(node), [id(each) for each in here], [[id(each) for each in group] for group in below],
+                _own(node), self._of_patterns(node), [id(each) for each in here],
+                [[id(each) for each in group] for group in below],
                 isinstance(node, dict) and any(word in node for word in _UNEVALUATED),
             )  # fmt: skip
             todo += here
             for group in below:
                 todo += group
-            self._count_patterns(node)
 
     def _here(self, node: Node) -> Iterator[Node]:
         """The schemas that one applies to the same value."""
@@ -273,13 +311,23 @@ class _Costs:
         groups += [[each] for each in _schemas(_values(node.get("patternProperties")))]
         groups += [list(_schemas(node.get(word))) for word in ("items", "prefixItems")]
         groups += [list(_schemas([node.get(word)])) for word in _BELOW]
+        if node.get("uniqueItems") is True:
+            groups.append([_EVERYTHING])
         yield from (group for group in groups if group)
 
-    def _count_patterns(self, node: Node) -> None:
-        if isinstance(node, dict):
-            self._patterns += len(_values(node.get("patternProperties"))) + ("pattern" in node)
+    def _of_patterns(self, node: Node) -> int:
+        if not isinstance(node, dict):
+            return 0
+        named = node.get("patternProperties")
+        patterns = [*(named if isinstance(named, dict) else ()), *([node["pattern"]] if "pattern" in node else ())]
+        self._patterns += len(patterns)
         if self._patterns > PATTERNS_MAX:
             raise _bad(f"it has more than {PATTERNS_MAX} patterns")
+        found = [_pattern_cost(each) for each in patterns]
+        self._pattern_bytes += sum(size for size, _ in found)
+        if self._pattern_bytes > PATTERN_BYTES_MAX:
+            raise _bad(f"its patterns need more than {PATTERN_BYTES_MAX} bytes: count characters by maxLength")
+        return sum(cost for _, cost in found)
 
     def _resolve(self, ref: str) -> Node:
         """The schema that a reference means. Raises Invalid for what lies elsewhere, or is not there."""
@@ -320,7 +368,8 @@ def _own(node: Node) -> int:
     """The looks that a schema itself takes: one for each word, and for each thing that it lists."""
     if not isinstance(node, dict):
         return 1
-    return 1 + sum(_size(value) if word in ("enum", "const") else _length(value) for word, value in node.items())
+    listed = sum(_size(value) if word in ("enum", "const") else _length(value) for word, value in node.items())
+    return 1 + listed + (DIVISION_COST if "multipleOf" in node else 0)
 
 
 def _length(value: Any) -> int:
