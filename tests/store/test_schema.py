@@ -135,3 +135,27 @@ async def test_a_database_that_is_refused_is_left_as_it_was_to_the_byte(path: Pa
 
 def read_all(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_identities_and_their_keys_come_along_from_the_first_schema(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step makes both tables anew."""
+    with closing(apsw.Connection(str(path))) as connection:
+        with monkeypatch.context() as then:
+            then.setattr(migrate, "steps", lambda: steps()[:1])
+            migrate.migrate(connection, path, NOW)
+        connection.execute("INSERT INTO namespaces (id, name, network_name, created) VALUES (1, 'default', 'n', 1)")
+        for id in (b"b" * 16, b"a" * 16):
+            connection.execute(
+                "INSERT INTO identities (id, namespace, did, type, name, created) VALUES (?, 1, ?, 'org', ?, 1)",
+                (id, f"did:{id.decode()}", id.decode()),
+            )
+        connection.execute("INSERT INTO verifiers VALUES (1, x'00', ?, 'key', 'k', 1)", (b"a" * 16,))
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate.migrate(connection, path, NOW)
+        assert list(connection.execute("SELECT sequence, id FROM identities ORDER BY sequence")) == [
+            (1, b"b" * 16), (2, b"a" * 16),
+        ]  # fmt: skip
+        assert connection.execute("SELECT identity FROM verifiers").get == b"a" * 16
+        assert connection.execute("PRAGMA foreign_key_check").get is None
