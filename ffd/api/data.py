@@ -14,6 +14,7 @@ from ffd.store.blobs import BlobRow
 from ffd.store.search import BLOBS, DATA
 
 SUBPATHS_MAX = 10_000
+TOO_MANY_READ = "FFD3105"
 
 
 async def list_data(call: Call) -> Answer:
@@ -33,6 +34,8 @@ async def get_data_blob(call: Call) -> Answer:
         hash = _blob_here(call, item)
         return await _stream(call, hash)
     except FfdError as cause:
+        if cause.code == TOO_MANY_READ:
+            raise
         # FireFly says so of every failure.
         raise NotFound("FF00164", f"No result found: {cause}") from None
 

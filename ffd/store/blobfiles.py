@@ -25,6 +25,8 @@ from ffd.world import FileSink, FileSource, World
 MIB = 1 << 20
 ROOM_CHECK_BYTES = 8 * MIB
 SWEPT_AT_ONCE = 100
+READ_MAX = 256
+"""Blobs that are read at one time: each may hold a few pieces for a reader that stalls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class BlobFiles:
         self._store = store
         self._folder = folder
         self._busy: dict[bytes, trio.Event] = {}
+        self._read = 0
         world.make_directory(folder)
         world.remove_unfinished(folder)
 
@@ -57,9 +60,13 @@ class BlobFiles:
             yield Incoming(self, sink)
 
     async def open(self, hash: bytes) -> Outgoing:
-        """A blob to read, piece by piece, and to close then. Raises Away when it cannot be read."""
+        """A blob to read, piece by piece, and to close then. Raises Away when it cannot be read, or too many are."""
+        if self._read >= READ_MAX:
+            raise Away("FFD3105", f"{READ_MAX} blobs are read at once: ask again later")
         with self._reading(hash):
-            return Outgoing(self, hash, await self._world.open_file(self._path(hash)))
+            source = await self._world.open_file(self._path(hash))
+        self._read += 1
+        return Outgoing(self, hash, source)
 
     async def drop_unneeded(self, hash: bytes) -> None:
         """Remove a blob's file unless a namespace has a row for it."""
@@ -221,4 +228,5 @@ class Outgoing:
         return piece
 
     async def aclose(self) -> None:
+        self._files._read -= 1
         await self._source.aclose()

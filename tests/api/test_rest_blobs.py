@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import trio
 
 from ffd.model.ids import sha256
+from ffd.store import blobfiles
 from tests.api.door import Client, request
 from tests.api.rest import JSON, Node, open_node
 from tests.api.uploading import BOUNDARY, FORM, form, try_upload, upload
@@ -357,6 +359,22 @@ async def test_a_reader_that_goes_in_the_middle_is_noticed(node: Node) -> None:
     with trio.fail_after(10):
         while any("blobs" in link for link in open_files()):  # noqa: ASYNC110 - nobody tells
             await trio.sleep(0.01)
+
+
+async def test_so_many_downloads_at_once_and_one_more_is_told_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobfiles, "READ_MAX", 2)
+    uploaded = await upload(node, bytes(5 * MIB))
+    path = f"data/{uploaded.id}/blob"
+    async with AsyncExitStack() as readers:
+        for _ in range(2):
+            stream = await readers.enter_async_context(await trio.open_unix_socket(str(node.socket)))
+            await stream.send_all(request("GET", f"/api/v1/{path}"))
+            await stream.receive_some(1000)
+        answer = await node.ask("GET", path)
+        assert (answer.status, answer.code) == (503, "FFD3105")
+    with trio.fail_after(10):
+        while (await node.ask("GET", path)).status != 200:
+            pass
 
 
 def open_files() -> list[str]:

@@ -17,7 +17,8 @@ from ffd.model.ids import format_uuid, sha256
 from ffd.model.message import Header, Sealed, message_json, seal
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
 from ffd.ports.ledger import BATCH_PIN_ACTION
-from ffd.store import Store, Transaction, identities, namespaces, open_store
+from ffd.store import Store, Transaction, blobs, identities, namespaces, open_store
+from ffd.store.blobs import BlobRow
 from ffd.store.identities import ORG, IdentityRow
 from ffd.store.leadership import lead
 from ffd.store.pins import PinnedBatch
@@ -115,6 +116,15 @@ class Member:
         """Organisations are known from now on."""
         for name in names:
             await self.know(key_of(name), org_did(name))
+
+    async def take_blob(self, hash: bytes) -> None:
+        """A blob has come; nobody here reads it."""
+
+        def unit(tx: Transaction) -> None:
+            blobs.record(tx, self.namespace.number, BlobRow(hash, 0, EPOCH_NS))
+            rewind.blob_here(tx, self.namespace.number, hash)
+
+        await self.store.write(unit)
 
     async def settle(self) -> list[int]:
         """Let the aggregator do what can be done; how many events each of its transactions wrote."""
