@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from ffd.api import filters, refusals
 from ffd.api.caller import Caller
 from ffd.api.desk import Desk
+from ffd.api.envelope import check_names
 from ffd.model.canonical import decode_envelope
 from ffd.model.errors import FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, parse_uuid
@@ -135,7 +136,7 @@ class Call:
         self.deadline.deadline = trio.current_time() + self.timeout_s
 
     async def body(self) -> bytes:
-        """The whole body. Raises Invalid FF00162 (415), Full (413) without taking more of it.
+        """The whole body. Raises Invalid FF00162 (415), FFD2036, Full (413) without taking more of it.
 
         It must say that it is JSON. Under the types with which programs send nothing it must be empty: FireFly passes
         over what else is in it, and so would send an empty message for a client that forgot to say JSON.
@@ -152,6 +153,7 @@ class Call:
                 taken += piece
                 if refusals.is_bare(kind) and taken:
                     refusals.check_json(kind)
+        check_names(bytes(taken))
         return bytes(taken)
 
     async def check_empty(self) -> None:

@@ -14,7 +14,7 @@ from ffd.api.caller import LOCAL, NOBODY, Caller
 from ffd.api.heads import Body, Head
 from ffd.api.limits import DoorLimits
 from ffd.api.origins import Greeting, Headers
-from ffd.model.errors import Away, FfdError, Full
+from ffd.model.errors import Away, FfdError, Full, Invalid
 
 _UNGREETED = Greeting()
 RECEIVE_BYTES = 64 * 1024
@@ -280,6 +280,8 @@ class Gate(trio.abc.HalfCloseableStream):
             taken = body.take(self._buffer)
             self._check_size(body.size)
             self._hold(max(0, body.size - max(before, self._held)))
+            if self._ended and not taken and not body.done:
+                raise Invalid(refusals.CUT_OFF, f"The body ended after {body.size} bytes, in the middle: send it again")
             if taken or self._ended:
                 piece = bytes(self._buffer[:taken])
                 del self._buffer[:taken]

@@ -44,6 +44,7 @@ ORIGIN = "FFD2032"
 PASSWORDS = "FFD2033"
 NOT_TLS = "FFD2034"
 NOT_PLAIN = "FFD2035"
+CUT_OFF = "FFD2038"
 
 _CODES: Mapping[int, str] = {
     400: "FF10327 FF10328",  # limits, but the remedy is another message

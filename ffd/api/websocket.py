@@ -17,6 +17,7 @@ import trio
 from ffd.api.acks import Started, acknowledge, refuse
 from ffd.api.caller import NOBODY
 from ffd.api.desk import Desk
+from ffd.api.envelope import check_names
 from ffd.api.filters import parse_pairs
 from ffd.api.frames import (
     SCOPED_PATH,
@@ -167,6 +168,7 @@ class Session:
         elif kind == "nack":
             refuse(self._started, parse_ack(raw))
         elif kind == "start":
+            check_names(raw)
             start = parse_start(raw)
             self._caller = await self.socket.caller()  # FireFly reference 9.4: asked again at each start
             self._start(start, nursery)

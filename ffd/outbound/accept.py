@@ -48,6 +48,7 @@ MESSAGE_SIZE_BASE = 1024
 DATA_SIZE_BASE = 256
 PUBLIC_REFERENCE = 256
 """What a blob's reference in shared storage may take, before there is one."""
+_WHITE_SPACE = (b" ", b"\t", b"\r", b"\n")
 MESSAGE_ENVELOPE = 100
 """What a batch writes around a message's header and references: its hash, and the names of all these."""
 
@@ -243,6 +244,8 @@ class Acceptor:
         """
         wire, key_once = draft.header, draft.idempotency_key
         check_idempotency_key(key_once)
+        if draft.large:
+            self._check_raw_size(draft)
         author, key = self._resolve(wire.author or "", wire.key or "")
         items = [self._item(draft, item, now, known) for item in draft.items]
         id = self._world.new_id()
@@ -256,6 +259,14 @@ class Acceptor:
         message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once)
         return Accepted(id_text, message)
 
+    def _check_raw_size(self, draft: Draft) -> None:
+        """Refuse what is too large whatever its white space, before the work that its values may make."""
+        size = MESSAGE_SIZE_BASE
+        for item in draft.items:
+            value = bytes(item.value)
+            size += DATA_SIZE_BASE + len(value) - sum(map(value.count, _WHITE_SPACE))
+        self._check_fits(size)
+
     def _check_size(self, sealed: Sealed, items: Sequence[Data]) -> int:
         """The bytes that a message takes in a batch, estimated upwards. Raises Invalid FF10327 beyond the limit."""
         size = max(MESSAGE_SIZE_BASE, len(sealed.header_json) + len(sealed.refs_json) + MESSAGE_ENVELOPE)
@@ -265,13 +276,16 @@ class Acceptor:
             if item.blob is not None and not item.blob.public:
                 size += PUBLIC_REFERENCE
             size += DATA_SIZE_BASE + (len(text) if text.isascii() else len(text.encode()))
+        self._check_fits(size)
+        return size
+
+    def _check_fits(self, size: int) -> None:
         if size > self.limits.message_bytes_max:
             raise Invalid(
                 "FF10327",
                 f"Message size {size / 1024:.2f}kb is too large for the max broadcast batch size of "
                 f"{self.limits.message_bytes_max / 1024:.2f}kb",
             )
-        return size
 
     def _resolve(self, author: str, key: str) -> tuple[str, str]:
         did, resolved = signer.resolve(self._store, self.namespace, self._keys.normal_key, author, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,6 +14,10 @@ from ffd.model.message import WireHeader
 
 IDEMPOTENCY_KEY_MAX = 256
 """Characters of an idempotency key: FireFly's column."""
+LARGE_BYTES = 256 * 1024
+"""What is longer is counted before it is read: eight megabytes of `{},` would become a gigabyte of objects."""
+ITEMS_MAX = 10_000
+"""Messages in a frame, data items in a request or a frame, recipients of a message: none of any sense has more."""
 
 
 class WireItem(msgspec.Struct):
@@ -63,24 +68,27 @@ class WireSend(msgspec.Struct, tag_field="type", tag="send"):
 
 
 class Draft(msgspec.Struct):
-    """One message as it was sent, with the way to its values' texts."""
+    """One message as it was sent, with the way to its values' texts; `large` when its size is in doubt."""
 
     header: WireHeader
     items: Sequence[WireItem]
     idempotency_key: str | None
     value_text: ValueText
+    large: bool = False
 
 
 def parse_message(raw: bytes) -> Draft:
     """The message in a request body. Raises Invalid, as `decode_envelope` does."""
+    large = _counted(raw, _MESSAGE_SHAPE)
     wire, value_text = decode_envelope(raw, _MESSAGE)
-    return _draft(wire, value_text)
+    return _draft(wire, value_text, large)
 
 
 def parse_private(raw: bytes) -> tuple[Draft, WireGroup]:
     """The private message in a request body, and its recipients. Raises Invalid, as `decode_envelope` does."""
+    large = _counted(raw, _MESSAGE_SHAPE)
     wire, value_text = decode_envelope(raw, _PRIVATE)
-    return _draft(wire, value_text), wire.group or WireGroup()
+    return _draft(wire, value_text, large), wire.group or WireGroup()
 
 
 def parse_item(raw: bytes) -> tuple[WireItem, ValueText]:
@@ -90,12 +98,43 @@ def parse_item(raw: bytes) -> tuple[WireItem, ValueText]:
 
 def parse_send(raw: bytes) -> tuple[WireSend, list[Draft]]:
     """A `send` frame and its messages. Raises Invalid, and then nothing of the frame was taken."""
+    large = _counted(raw, _SEND_SHAPE)
     wire, value_text = decode_envelope(raw, _SEND)
-    return wire, [_draft(message, value_text) for message in wire.messages]
+    if large and sum(len(message.data or ()) for message in wire.messages) > ITEMS_MAX:
+        raise Invalid("FFD2037", f"The frame has more than {ITEMS_MAX} data items: send them in several frames")
+    return wire, [_draft(message, value_text, large) for message in wire.messages]
 
 
-def _draft(wire: WireMessage, value_text: ValueText) -> Draft:
-    return Draft(wire.header or WireHeader(), wire.data or (), wire.idempotencyKey or None, value_text)
+def _draft(wire: WireMessage, value_text: ValueText, large: bool) -> Draft:
+    return Draft(wire.header or WireHeader(), wire.data or (), wire.idempotencyKey or None, value_text, large)
+
+
+def _counted(raw: bytes, shape: msgspec.json.Decoder[Any]) -> bool:
+    """Is it a large one? Then its lists are counted. Raises Invalid FFD2104 when one has more than `ITEMS_MAX`."""
+    if len(raw) <= LARGE_BYTES:
+        return False
+    decode_envelope(raw, shape)
+    return True
+
+
+class _Thing(msgspec.Struct, gc=False):
+    """Anything that is an object, at the cost of two words."""
+
+
+_Things = Annotated[list[_Thing], msgspec.Meta(max_length=ITEMS_MAX)]
+
+
+class _GroupShape(msgspec.Struct):
+    members: _Things | None = None
+
+
+class _MessageShape(msgspec.Struct):
+    data: _Things | None = None
+    group: _GroupShape | None = None
+
+
+class _SendShape(msgspec.Struct):
+    messages: Annotated[list[_MessageShape], msgspec.Meta(max_length=ITEMS_MAX)] | None = None
 
 
 def check_idempotency_key(key: str | None) -> None:
@@ -108,3 +147,5 @@ _MESSAGE = msgspec.json.Decoder(WireMessage)
 _PRIVATE = msgspec.json.Decoder(WirePrivate)
 _ITEM = msgspec.json.Decoder(WireItem)
 _SEND = msgspec.json.Decoder(WireSend)
+_MESSAGE_SHAPE = msgspec.json.Decoder(_MessageShape)
+_SEND_SHAPE = msgspec.json.Decoder(_SendShape)

@@ -11,6 +11,7 @@ from ffd.model.ids import parse_uuid, sha256
 from ffd.model.message import Header, parse_header
 from ffd.model.namespace import org_did
 from ffd.outbound.accept import GATHERING_MAX, Accepted, AcceptLimits
+from ffd.outbound.draft import ITEMS_MAX, LARGE_BYTES, parse_message, parse_send
 from ffd.store import blobs, data
 from ffd.store.blobs import BlobRow
 from tests.outbound.author import LIMITS, Author, draft, headed, key_of, open_author
@@ -260,3 +261,33 @@ async def test_a_blob_that_goes_meanwhile_refuses_its_message(author: Author, au
     refused, accepted = await accepting.wait()
     assert isinstance(refused, Invalid) and refused.code == "FF10204"
     assert isinstance(accepted, Accepted)
+
+
+async def test_a_message_that_can_never_fit_costs_no_work(author: Author, autojump_clock: object) -> None:
+    """Its values would be read, hashed and given ids one by one, to be refused in the end."""
+    white = b" " * LARGE_BYTES
+    (accepted,) = await author.accept(b'{"data":[{"value":[1,' + white + b"2]}]}")
+    assert accepted.message.size < LARGE_BYTES, "white space is not counted"
+    large = draft(b'{"data":' + listed(b'{"value":[1,2]}', ITEMS_MAX) + b',"x":"' + white + b'"}')
+    with pytest.raises(Invalid, match="FF10327"):
+        author.acceptor.check(large)
+
+
+def listed(item: bytes, count: int) -> bytes:
+    """A list of so many of them."""
+    return b"[" + b",".join([item] * count) + b"]"
+
+
+MANY = listed(b"{}", 100_000)
+SENSELESS = {
+    "data": b'{"data":' + MANY + b"}",
+    "recipients": b'{"group":{"members":' + MANY + b"}}",
+    "messages in a frame": b'{"type":"send","messages":' + MANY + b"}",
+    "data in a frame": b'{"type":"send","messages":' + listed(b'{"data":' + listed(b"{}", 9_000) + b"}", 11) + b"}",
+}
+
+
+@pytest.mark.parametrize("raw", SENSELESS.values(), ids=SENSELESS)
+def test_lists_of_no_sense_are_refused_before_they_are_read(raw: bytes) -> None:
+    with pytest.raises(Invalid, match=r"^FFD2104: .* 10000|^FFD2037: "):
+        (parse_send if b"send" in raw else parse_message)(raw)
