@@ -169,6 +169,25 @@ options = { path = "/srv/sales/ledger.db" }
 plugin = "directory"
 options = { path = "/srv/sales/storage" }
 .Ed
+.Pp
+A TCP port for other machines:
+.Bd -literal -offset indent
+[http]
+address = "0.0.0.0"
+certificate_file = "/etc/ffd/node.pem"
+key_file = "/etc/ffd/node.key"
+tokens_file = "/etc/ffd/tokens"
+hosts = ["node.example.com"]
+.Ed
+.Pp
+and a line of
+.Pa /etc/ffd/tokens ,
+which
+.Ql openssl rand -hex 32
+made, for one namespace only:
+.Bd -literal -offset indent
+shop 2f1c7a60d5be4b0f8a3c9d1e6f7a8b9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5f6 sales
+.Ed
 .Sh SEE ALSO
 .Xr ffctl 1 ,
 .Xr ffd-plugin 7 ,

@@ -40,7 +40,7 @@ WAITING_MAX = 64
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _TOKEN_HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
-_BCRYPT = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_BCRYPT = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")  # 16 bytes of salt, 23 of hash
 _NO_SUCH_USER = b"$2b$%02d$" + b"." * 53
 
 

@@ -86,6 +86,7 @@ WRONG_PASSWORDS = {
     "no user": f":{HASH}",
     "nothing": "ali",
     "a cost of days": f"ali:{HASH.replace('$04$', '$31$')}",
+    "a salt that is none": f"ali:{HASH[:28]}z{HASH[29:]}",
     "a user twice": f"ali:{HASH}\nali:{HASH}",
 }
 
