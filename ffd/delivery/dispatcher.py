@@ -226,7 +226,13 @@ class Dispatcher:
         self._delivered += len(events)
         self._redelivered += sum([event.sequence <= self._highest for event in events])
         self._highest = max(self._highest, events[-1].sequence)
-        await self._consumer.deliver(Delivery(texts, batch))
+        try:
+            await self._consumer.deliver(Delivery(texts, batch))
+        except trio.Cancelled:
+            # The reader stalled and never saw this: no late answer may be taken for its answer.
+            self._window.nack(events[0].id)
+            self._batches.clear()
+            raise
 
     def _wake(self) -> None:
         """The window changed by an ack or a nack."""

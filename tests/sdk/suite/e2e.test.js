@@ -199,6 +199,8 @@ test('8: identities below an organisation are known on both nodes, and speak wit
   for (const [n, node] of nodes.entries()) {
     await until('both are known', () => ears[n].of('identity_confirmed').length >= 2);
     for (const { id, did, key } of made) {
+      const { identity } = ears[n].of('identity_confirmed').find((event) => event.reference === id);
+      assert.deepEqual([identity.id, identity.did, identity.type, identity.parent], [id, did, 'custom', org.id]);
       const found = await node.get(`identities/${id}?fetchverifiers`);
       assert.deepEqual(
         { did: found.did, type: found.type, parent: found.parent, namespace: found.namespace },
