@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ffd.model.errors import FfdError, Invalid, NotFound
+from ffd.model.identity import ORG, bare_name
+from ffd.model.ids import parse_uuid
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
 from ffd.store import Store, identities
+from ffd.store.identities import IdentityRow
 
 NormalKey = Callable[[str], str]
 
@@ -41,7 +44,7 @@ def _by_key(store: Store, namespace: Namespace, author: str, key: str) -> tuple[
             raise NotFound("FF10356", f"no identity is registered for key {key}: name its author, or register it")
         return look_up(store, namespace, author), key
     did = found[0]
-    if author and author not in (did, did.rpartition("/")[2].rpartition(":")[2]):
+    if author and author not in (did, bare_name(did)):
         raise Invalid(
             "FF10355", f"key {key} is registered to {did}, not to author {author[:80]!r}: give one of the two"
         )
@@ -57,10 +60,25 @@ def _by_author(store: Store, namespace: Namespace, author: str) -> tuple[str, st
 
 
 def look_up(store: Store, namespace: Namespace, text: str) -> str:
-    """The DID behind a look-up string: a FireFly DID, or else the name of an organisation."""
+    """The DID behind a look-up string: a FireFly DID, or else the name of an organisation.
+
+    An organisation may have its id in the place of its name in the DID. Raises Invalid FF10349, NotFound FF10277.
+    """
     if text.startswith("did:") and not text.startswith("did:firefly:"):
         raise Invalid("FF10349", f"{text[:80]!r} is no DID of FireFly's: these start with did:firefly:")
     did = text if text.startswith("did:") else org_did(text)
-    if store.peek(lambda tx: identities.find_identity(tx, namespace.number, did)) is None:
+    found = store.peek(lambda tx: identities.find_identity(tx, namespace.number, did))
+    if found is None and did.startswith(org_did("")):
+        found = _org_by_id(store, namespace, bare_name(did))
+    if found is None:
         raise NotFound("FF10277", f"Identity could not be resolved via lookup string '{text[:80]}'")
-    return did
+    return found.did
+
+
+def _org_by_id(store: Store, namespace: Namespace, text: str) -> IdentityRow | None:
+    try:
+        id = parse_uuid(text)
+    except Invalid:
+        return None
+    found = store.peek(lambda tx: identities.find_by_id(tx, namespace.number, id))
+    return found if found is not None and found.type == ORG else None

@@ -3,10 +3,11 @@
 import pytest
 
 from ffd.model.errors import Invalid
+from ffd.model.ids import format_uuid
 from ffd.model.namespace import org_did
 from ffd.outbound import signer
 from ffd.plugins.ledger.signing import normal_key
-from tests.outbound.author import Author, key_of
+from tests.outbound.author import Author, key_of, uid
 
 ME, BOB, UNKNOWN = key_of("me"), key_of("bob"), key_of("nobody")
 # author and key as given; whose DID and whose key they are resolved to
@@ -21,6 +22,7 @@ RESOLVED = {
     "an unknown key with its author": ("carl", UNKNOWN, "carl", UNKNOWN),
     "an unknown key with its author's DID": (org_did("carl"), UNKNOWN, "carl", UNKNOWN),
     "a name alone": ("bob", "", "bob", BOB),
+    "a DID by the organisation's id": (f"did:firefly:org/{format_uuid(uid('bob'))}", "", "bob", BOB),
     "a DID alone": (org_did("bob"), "", "bob", BOB),
 }
 
