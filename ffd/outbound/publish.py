@@ -85,11 +85,10 @@ class Publisher:
         return await self._finish(operation, id, lambda: self.storage.put(value.encode()))
 
     async def _finish(self, operation: OperationRow, id: bytes, upload: Callable[[], Awaitable[str]]) -> Data:
-        try:
-            reference = await upload()
-        except FfdError as error:
-            await self._note(operation, str(error))
-            raise
+        reference = await _try(upload)
+        if isinstance(reference, FfdError):
+            await self._note(operation, str(reference))
+            raise reference
         await self.store.write(lambda tx: self.record(tx, operation.id, operation.type, id, reference))
         return self._find(id)
 
@@ -138,6 +137,13 @@ class Publisher:
         )  # fmt: skip
         operations.insert(tx, row)
         return row
+
+
+async def _try(upload: Callable[[], Awaitable[str]]) -> str | FfdError:
+    try:
+        return await upload()
+    except FfdError as error:
+        return error
 
 
 def _data_of(operation: OperationRow) -> bytes:
