@@ -25,7 +25,8 @@ DOCUMENT_YAML = "/api/openapi.yaml"
 OF_NAMESPACE = f"{API}/namespaces/{{ns}}/api/openapi.json"
 SWAGGER, SWAGGER_YAML = "/api/swagger.json", "/api/swagger.yaml"
 """FireFly's older names of the same."""
-PATHS = (PAGE, DOCUMENT, DOCUMENT_YAML, SWAGGER, SWAGGER_YAML, OF_NAMESPACE)
+PAGE_OF_NAMESPACE = f"{API}/namespaces/{{ns}}/api"
+PATHS = (PAGE, DOCUMENT, DOCUMENT_YAML, SWAGGER, SWAGGER_YAML, OF_NAMESPACE, PAGE_OF_NAMESPACE)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -33,10 +34,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def description_routes(desk: Desk, routes: Sequence[Route]) -> list[StarletteRoute]:
     """The routes at which `routes` are described."""
     documents = lru_cache(maxsize=64)(lambda namespace: _document(routes, namespace))
-    page = lru_cache(maxsize=1)(lambda: _page(routes))
+    pages = lru_cache(maxsize=8)(lambda namespace: _page(routes, namespace))
 
-    async def get_page(_request: Request) -> Response:
-        text, policy = page()
+    async def get_page(request: Request) -> Response:
+        text, policy = pages(namespace_of(request))
         headers = {
             "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
@@ -44,21 +45,21 @@ def description_routes(desk: Desk, routes: Sequence[Route]) -> list[StarletteRou
         }
         return Response(text, media_type=HTML, headers=headers)
 
-    async def get_of_namespace(request: Request) -> Response:
-        return Response(documents(desk.namespace(request.path_params["ns"]).name), media_type=JSON)
+    def namespace_of(request: Request) -> str:
+        name = request.path_params.get("ns")
+        return "" if name is None else desk.namespace(name).name
 
     def get_document(media: str) -> Endpoint:
-        async def endpoint(_request: Request) -> Response:
-            return Response(documents(""), media_type=media)
+        async def endpoint(request: Request) -> Response:
+            return Response(documents(namespace_of(request)), media_type=media)
 
         return endpoint
 
     # Every JSON text is YAML: https://yaml.org/spec/1.2.2/#1-1-goals
     served: dict[str, Endpoint] = {
-        PAGE: get_page,
-        **dict.fromkeys((DOCUMENT, SWAGGER), get_document(JSON)),
+        **dict.fromkeys((PAGE, PAGE_OF_NAMESPACE), get_page),
+        **dict.fromkeys((DOCUMENT, SWAGGER, OF_NAMESPACE), get_document(JSON)),
         **dict.fromkeys((DOCUMENT_YAML, SWAGGER_YAML), get_document(YAML)),
-        OF_NAMESPACE: get_of_namespace,
     }
     return [StarletteRoute(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
 
@@ -69,7 +70,8 @@ def _document(routes: Sequence[Route], namespace: str) -> bytes:
     return msgspec.json.encode(openapi.describe(routes, namespace=namespace)) + b"\n"
 
 
-def _page(routes: Sequence[Route]) -> tuple[str, str]:
+def _page(routes: Sequence[Route], namespace: str) -> tuple[str, str]:
     from ffd.api import openapi, page
 
-    return page.render(openapi.describe(routes))
+    own = OF_NAMESPACE.replace("{ns}", namespace) if namespace else DOCUMENT
+    return page.render(openapi.describe(routes, namespace=namespace), own)

@@ -18,8 +18,8 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _CODE = re.compile(r"`([^`]+)`")
 
 
-def render(document: Object) -> tuple[str, str]:
-    """The page for an OpenAPI document, and the Content-Security-Policy under which it works."""
+def render(document: Object, address: str) -> tuple[str, str]:
+    """The page for an OpenAPI document that lies at `address`, and the Content-Security-Policy under which it works."""
     template = (resources.files("ffd.api") / "page.html").read_text(encoding="utf-8")
     operations = list(_operations(document))
     sections = "\n".join(
@@ -28,6 +28,8 @@ def render(document: Object) -> tuple[str, str]:
     values = {
         "version": escape(document["info"]["version"]),
         "count": str(len(operations)),
+        "servers": " and ".join([f"<code>{escape(each['url'])}</code>" for each in document["servers"]]),
+        "document": escape(address),
         "intro": _text(document["info"]["description"]),
         "operations": sections,
     }

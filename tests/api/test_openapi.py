@@ -139,7 +139,10 @@ async def test_the_page_is_whole_by_itself_and_allowed_nothing_else(node: Node) 
     # Without any script it is the list of all operations.
     shown = {(each["data-method"], each["data-path"]) for each in page.operations}
     assert shown == {(route.method, path_of(route)) for route in SHOWN}
-    assert "{{" not in answer.body.decode().replace("{{ns}}", "")
+    assert not re.search(r"{{\w+}}", answer.body.decode())
+    one = await node.ask("GET", "/api/v1/namespaces/default/api")
+    assert Page(one.body.decode()).foreign == [("a", "/api/v1/namespaces/default/api/openapi.json")]
+    assert (await node.ask("GET", "/api/v1/namespaces/nosuch/api")).code == "FF10436"
 
 
 def test_a_start_has_no_need_of_the_description() -> None:
