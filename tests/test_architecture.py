@@ -38,12 +38,13 @@ SQL = re.compile(
 )
 FILE_CALLS = {"read_text", "read_bytes", "write_text", "write_bytes", "touch", "mkdir", "rmdir", "unlink", "iterdir"}
 OUTSIDE_THE_SEAM = {
-    "ffd/world.py": "it is the seam",
+    "ffd/world/*.py": "it is the seam",
     "ffd/daemon/notify.py": "the service manager's protocol, before there is a World, tested against a real socket",
     "ffd/daemon/streams.py": "the standard streams, before there is a World: they hold no data",
 }
 OWN_FILES = {
-    "ffd/world.py": "it is the seam",
+    "ffd/world/files.py": "it is the seam",
+    "ffd/world/real.py": "it is the seam",
     "ffd/daemon/config.py": "reads its file before there is a World",
     "ffd/api/page.py": "reads the page that lies beside it in the package",
     "ffd/store/migrate.py": "reads the schema that lies beside it in the package",
