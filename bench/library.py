@@ -120,22 +120,23 @@ class _Library:
             names = (f"topic-{rng.choice(topics)}",) if rng.random() < 0.98 else ("orders", f"topic-{topics[0]}")
             used |= dict.fromkeys(names)
             self._message(rows, sequence, batch if settled else None, (did, key), names, tag, at, tx)
+        if not settled:
+            return
         ref = f"payload/{id.hex()}"
         rows["batches"].append((
             batch, id, ns, "broadcast", None, None, did, key, at, hash, "{}", tx, "batch_pin", int(author == 0), None,
-            ref, at if settled else None, at + STEP_NS if author and settled else None,
+            ref, at, at + STEP_NS if author else None,
         ))  # fmt: skip
-        if settled:
-            protocol = f"{batch:012d}/000000/000000"
-            rows["blockchainevents"].append((
-                batch, self._id(at), ns, "local", "BatchPin", protocol, f"0x{rng.randbytes(32).hex()}", at, key,
-                "batch_pin", tx, id, hash, ref,
-            ))  # fmt: skip
-            for position, topic in enumerate(used):
-                self.pin += 1
-                context = sha256(topic.encode()).digest()
-                rows["pins"].append((self.pin, ns, batch, position, context, 0, at + position))
-        self._records(rows, batch, tx, at, settled=settled)
+        protocol = f"{batch:012d}/000000/000000"
+        rows["blockchainevents"].append((
+            batch, self._id(at), ns, "local", "BatchPin", protocol, f"0x{rng.randbytes(32).hex()}", at, key,
+            "batch_pin", tx, id, hash, ref,
+        ))  # fmt: skip
+        for position, topic in enumerate(used):
+            self.pin += 1
+            context = sha256(topic.encode()).digest()
+            rows["pins"].append((self.pin, ns, batch, position, context, 0, at + position))
+        self._records(rows, batch, tx, at)
 
     def _message(
         self, rows: dict[str, list[Row]], sequence: int, batch: int | None, signer: tuple[str, str],
@@ -159,7 +160,7 @@ class _Library:
             sequence, id, ns, text, sha256(text.encode()).digest(), refs, len(value), None, key,
         ))  # fmt: skip
         confirmed = sealed_at + 3 * STEP_NS if batch is not None else None
-        state = "ready" if batch is None else "rejected" if rejected else "confirmed"
+        state = "pending" if batch is None else "rejected" if rejected else "confirmed"
         reason = "FF10202: the author does not own the key" if rejected and batch is not None else None
         rows["message_states"].append((sequence, ns, state, batch, confirmed, reason))
         blob = None
@@ -181,19 +182,19 @@ class _Library:
                     bytes.fromhex(header.cid.replace("-", "")) if header.cid else None, tx, topic, confirmed,
                 ))  # fmt: skip
 
-    def _records(self, rows: dict[str, list[Row]], batch: int, tx: bytes, at: int, *, settled: bool) -> None:
+    def _records(self, rows: dict[str, list[Row]], batch: int, tx: bytes, at: int) -> None:
         ns = self._namespace
-        listed = f"0x{batch:064x}" if settled else None
+        listed = f"0x{batch:064x}"
         rows["transactions"].append((batch, tx, ns, "batch_pin", at, None, listed))
         for type, plugin in (("sharedstorage_upload_batch", "shared"), ("blockchain_pin_batch", "local")):
             self._operation += 1
             failed = self._rng.random() < 0.001
-            status = ("Failed" if failed else "Succeeded") if settled else "Pending"
+            status = "Failed" if failed else "Succeeded"
             rows["operations"].append((
                 self._operation, self._id(at), ns, tx, type, status, plugin, f'{{"batch":"{batch}"}}', None,
                 "away" if failed else None, at, at + STEP_NS, None,
             ))  # fmt: skip
-        if batch % 10 == 0 and settled:
+        if batch % 10 == 0:
             self._event += 1
             rows["events"].append((
                 self._event, self._id(at), ns, "transaction_submitted", tx, None, tx, "batch_pin", at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from random import Random
 from typing import Any
 from urllib.parse import quote
 
-from bench.figures import Figure, at_most, percentile
+import trio
+
+from bench.figures import Figure, Target, at_most, percentile
 from bench.library import fill
 from bench.node import running
 from bench.plan import Plan, say, scratch
+from bench.wire import Failed, Rest
 from ffd.api.filters import parse_filter
 from ffd.model.query import COLLECTIONS, Kind
 from ffd.store import Store, Transaction, open_store
@@ -30,6 +34,8 @@ NAMESPACE = 1
 SAMPLED = 20_000
 SLOWEST = 10
 HTTP_EVERY = 20
+QUIET_S, POLL_S = 6.0, 0.2
+MIB = 1 << 20
 TARGET = at_most(50)
 EQUALS = ("", "!", ":", "!:")
 ORDERS = (">", ">=", "<", "<=")
@@ -45,16 +51,22 @@ class Question:
     query: str
     how: str
 
+    @property
+    def reads_values(self) -> bool:
+        """Does it look at what no index holds: the values of data?"""
+        return self.collection is searching.DATA and re.search(r"(^|&|=-?)value\b", self.query) is not None
+
     def __str__(self) -> str:
         return f"{self.collection.name}?{self.query}"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a question took."""
+    """What a question took: on the clock, and of the processor for the thread that read."""
 
     question: Question
     took_s: float
+    cpu_s: float
     rows: int
 
 
@@ -65,30 +77,73 @@ async def measure_lists(plan: Plan) -> list[Figure]:
             database = node.state / "ffd.db"
         say(f"{plan.listed:,} messages to list")
         fill(database, plan.listed)
-        figures = await _measure_in_process(plan, database)
-        return figures + _measure_http(plan, folder)
+        with running(plan.program, folder) as node:
+            made = await _index_made(node.state / "search.db", plan.listed)
+        questions, figures = await _measure_in_process(plan, database)
+        return [*made, *figures, *_measure_http(plan, folder, questions)]
 
 
-async def _measure_in_process(plan: Plan, database: Path) -> list[Figure]:
+async def _index_made(index: Path, messages: int) -> list[Figure]:
+    """Wait until the index has all messages but the newest."""
+    began = time.monotonic()
+    size, quiet_since = 0, time.monotonic()
+    while time.monotonic() - quiet_since < QUIET_S:
+        await trio.sleep(POLL_S)
+        now = sum(path.stat().st_size for path in index.parent.glob(f"{index.name}*"))
+        if now != size:
+            size, quiet_since = now, time.monotonic()
+    group = f"lists of {messages:,} messages"
+    return [
+        Figure(group, "index made from nothing", quiet_since - began, "s", at_most(60)),
+        Figure(group, "index", size / MIB, "MiB"),
+    ]
+
+
+async def _measure_in_process(plan: Plan, database: Path) -> tuple[list[Question], list[Figure]]:
     async with open_store(RealWorld(), database) as store:
         questions = await _questions(store)
         say(f"{len(questions):,} lists")
         asked = [await ask(store, question) for question in questions]
-    for each in sorted(asked, key=lambda each: -each.took_s)[:SLOWEST]:
-        say(f"{each.took_s * 1e3:8.1f} ms  {each.rows:5} rows  {each.question}")
+    for each in sorted(asked, key=lambda each: -each.cpu_s)[:SLOWEST]:
+        say(f"{each.took_s * 1e3:8.1f} ms  {each.cpu_s * 1e3:8.1f} ms CPU  {each.rows:5} rows  {each.question}")
     group = f"lists of {plan.listed:,} messages"
-    return _figures(group, f"{len(asked):,} lists, read", [each.took_s for each in asked])
+    usual = [each for each in asked if not each.question.reads_values]
+    return questions, [
+        *_figures(group, f"{len(usual):,} lists", [each.took_s for each in usual], TARGET),
+        *_figures(group, "the same, CPU of the reading thread", [each.cpu_s for each in usual]),
+        *_figures(
+            group,
+            f"{len(asked) - len(usual):,} lists by the values of data",
+            [each.took_s for each in asked if each.question.reads_values],
+        ),
+    ]
 
 
-def _measure_http(plan: Plan, folder: Path) -> list[Figure]:
-    return []
+def _measure_http(plan: Plan, folder: Path, questions: list[Question]) -> list[Figure]:
+    """Some of the lists over the socket, from the request to the last byte."""
+    taken = []
+    with running(plan.program, folder) as node, Rest(node.socket) as rest:
+        for question in questions[::HTTP_EVERY]:
+            if question.reads_values:
+                continue
+            began = time.perf_counter()
+            status, answer = rest.ask("GET", f"/api/v1/{question.collection.name}?{question.query}")
+            taken.append(time.perf_counter() - began)
+            if status != 200:
+                raise Failed(f"{question} was answered by {status}: {answer[:200].decode(errors='replace')}")
+        memory = node.peak_rss() / MIB
+    group = f"lists of {plan.listed:,} messages"
+    return [
+        *_figures(group, f"{len(taken)} lists over HTTP", taken, TARGET),
+        Figure(group, "peak memory of the daemon", memory, "MiB", at_most(250)),
+    ]
 
 
-def _figures(group: str, name: str, values: list[float]) -> list[Figure]:
+def _figures(group: str, name: str, values: list[float], target: Target | None = None) -> list[Figure]:
     rising = sorted(values)
     return [
         Figure(group, f"{name} p50", percentile(rising, 50) * 1e3, "ms"),
-        Figure(group, f"{name} p99", percentile(rising, 99) * 1e3, "ms", TARGET),
+        Figure(group, f"{name} p99", percentile(rising, 99) * 1e3, "ms", target),
         Figure(group, f"{name} slowest", rising[-1] * 1e3, "ms"),
     ]
 
@@ -97,13 +152,14 @@ async def ask(store: Store, question: Question) -> Asked:
     """Read one list as the API does."""
     query = parse_filter(question.collection.name, question.query)
 
-    def unit(tx: Transaction) -> int:
-        found = search(tx, question.collection, NAMESPACE, query)
-        return sum(1 for _ in found.rows)
+    def unit(tx: Transaction) -> tuple[int, float]:
+        began = time.thread_time()
+        rows = sum(1 for _ in search(tx, question.collection, NAMESPACE, query).rows)
+        return rows, time.thread_time() - began
 
     began = time.perf_counter()
-    rows = await store.read(unit)
-    return Asked(question, time.perf_counter() - began, rows)
+    rows, cpu_s = await store.read(unit)
+    return Asked(question, time.perf_counter() - began, cpu_s, rows)
 
 
 async def _questions(store: Store) -> list[Question]:

@@ -39,13 +39,16 @@ class Recorder:
 
     def _tracer(self, *, reading: bool) -> Callable[[apsw.Cursor, str, Any], bool]:
         open: list[Statement] = []
-        inside = False
+        inside = indexing = False
 
         def trace(_cursor: apsw.Cursor, sql: str, values: Any) -> bool:
-            nonlocal open, inside
+            nonlocal open, inside, indexing
             word = sql.lstrip()[:12].upper()
-            if reading and word.startswith("PRAGMA"):
+            if reading and word.startswith(("PRAGMA", "ATTACH", "DETACH")):
                 return True  # the settings of a reader are not those of the writer
+            indexing = indexing or word.startswith("ATTACH")
+            if indexing:
+                return True  # what the search index costs is ffd's, and nothing that SQLite would do for the rows
             open.append((sql, values))
             if word.startswith("BEGIN"):
                 inside = True

@@ -118,16 +118,18 @@ def _gather(
     bound = () if answer.decided else (namespace, *where.values)
     if query.count and total is None:
         total = tx.value(f"SELECT count(*) FROM {held}", (_json_list(found), *bound))
+    counted = ", count(*) OVER ()" * query.count
     for rows, these in (
         (f"{sequence} > ?", (answer.through,)),
         (f"{sequence} <= ? AND {sequence} IN ({answer.loose})", (answer.through, *answer.values)),
     ):
         source = f"{collection.source} WHERE {rows} AND {matching}"
         values = (*these, namespace, *where.values)
-        page = tx.execute(f"SELECT {sequence} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted))
+        # Counted with the page: these rows are scanned, and once will do.
+        page = list(tx.execute(f"SELECT {sequence}{counted} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted)))
         found += [row[0] for row in page]
-        if query.count:
-            total += tx.value(f"SELECT count(*) FROM {source}", values)
+        if query.count and page:
+            total += page[0][1]
     shown = tx.execute(
         f"SELECT {collection.select} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",
         (_json_list(found), *bound, query.limit or ROWS_MAX + 1, query.skip),
@@ -409,6 +411,7 @@ DATA: Collection[Data] = Collection(
         blob__public=_json("d.blob", "public"), blob__size=_json("d.blob", "size"),
     ),
     settled="1",
+    unheld=frozenset({"value"}),
     read=messages.read_data,
 )  # fmt: skip
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import apsw
 
 from ffd.model.query import Group, Query, Sort
-from ffd.store.index.layout import SEQUENCE, Held, Layout
-from ffd.store.index.ordering import first_rows
+from ffd.store.index.layout import Held, Layout
+from ffd.store.index.ordering import all_rows, first_rows
 from ffd.store.index.reader import Reader, unheld
 from ffd.store.transaction import Transaction
 
@@ -96,9 +96,9 @@ def _find(
     if not (decided and known_order):
         if total is None or total > CHECKED_ROWS:
             return None
-        return first_rows(reader, marks, (Sort(SEQUENCE),), total + 1), total if decided else None, decided
+        return all_rows(reader, marks), total if decided else None, decided
     if total is not None and total <= SORTED_ROWS:
-        return first_rows(reader, marks, (Sort(SEQUENCE),), total + 1), total, True
+        return all_rows(reader, marks), total, True
     return first_rows(reader, marks, order, wanted), total, True
 
 

@@ -280,7 +280,7 @@ class Builder:
             return self._codes(field, rows)
         if not field.kind.textual:
             return Form.NUMBERS, low, high, nulls, self._packed(rows, "format('%016x', coalesce(c, 0))"), None
-        return Form.TEXTS, None, None, nulls, self._packed(rows, "'FF' || hex(c)"), None
+        return Form.TEXTS, None, None, nulls, self._packed(rows, "'FF' || coalesce(hex(c), '') || 'FE'"), None
 
     def _packed(self, rows: str, digits: str) -> bytes:
         packed: bytes = self._value(f"SELECT unhex(group_concat({digits}, '')) FROM {rows}")
@@ -310,12 +310,15 @@ class Builder:
         return True
 
     def _codes(self, field: Field, rows: str) -> Plane:
+        # Materialized: else each code would be looked up once for every use of it.
         most, body, more = self._run(
             f"""
+            WITH coded (code) AS MATERIALIZED (
+                SELECT coalesce(
+                    (SELECT code FROM search.dictionary WHERE field = {field.place} AND value = c), 0) FROM {rows})
             SELECT max(code), unhex(group_concat(format('%02x', code & 255), '')),
                    CASE WHEN max(code) > 255 THEN unhex(group_concat(format('%02x', code >> 8), '')) END
-              FROM (SELECT coalesce((SELECT code FROM search.dictionary WHERE field = {field.place} AND value = c), 0)
-                        AS code FROM {rows})"""
+              FROM coded"""
         ).get
         return Form.CODES, None, most, None, body, more
 

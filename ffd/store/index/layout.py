@@ -12,9 +12,9 @@ from ffd.model.query import COLLECTIONS, Kind
 from ffd.store.collection import Collection, Column
 
 VERSION = 1
-CHUNK_ROWS = 4_096
+CHUNK_ROWS = 2_048
 """Rows that are waited for until a chunk is made of them: as many may be scanned for a list."""
-MERGED = 16
+MERGED = 32
 """So many chunks become one large one, since each costs a look."""
 CHUNK_ROWS_MAX = CHUNK_ROWS * MERGED
 CODES_MAX = 4_096
@@ -65,7 +65,7 @@ class Form(IntEnum):
     BYTES = 3
     """Ids of 16 bytes, or hashes of 32."""
     TEXTS = 4
-    """The byte 0xFF and the text in UTF-8, for each row."""
+    """For each row the byte 0xFF, the text in UTF-8, and the byte 0xFE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _hold(number: int, collection: Collection[Any]) -> Held:
     kinds[SEQUENCE], columns[SEQUENCE] = Kind.INT, Column(collection.sequence, collection.sequence)
     fields = {}
     for place, (name, kind) in enumerate(kinds.items()):
-        if kind is not Kind.JSON:
+        if name not in collection.unheld:
             at = (number << FIELD_BITS | place) << CHUNK_BITS
             fields[name] = Field(name, kind, columns[name], _form(name, kind), at)
     return Held(number, collection, fields)
@@ -131,4 +131,6 @@ def _hold(number: int, collection: Collection[Any]) -> Held:
 def _form(name: str, kind: Kind) -> Form:
     if kind in WIDTHS:
         return Form.BYTES
+    if kind is Kind.JSON:
+        return Form.TEXTS
     return Form.NUMBERS if kind is Kind.TIME or name == SEQUENCE else Form.CODES

@@ -34,8 +34,17 @@ def first_rows(reader: Reader, marks: Marks, order: Sequence[Sort], wanted: int)
     """
     taken = Taken({})
     _take(reader, marks, list(reader.counts), order, wanted, taken)
+    return _sequences(reader, taken.marks)
+
+
+def all_rows(reader: Reader, marks: Marks) -> list[int]:
+    """The sequences of all marked rows."""
+    return _sequences(reader, {chunk: marks(chunk) for chunk in reader.counts})
+
+
+def _sequences(reader: Reader, marks: dict[int, int]) -> list[int]:
     found: list[int] = []
-    for chunk, here in taken.marks.items():
+    for chunk, here in marks.items():
         if here:
             found += chosen(reader.sequences(chunk), here, reader.counts[chunk])
     return found
@@ -154,7 +163,7 @@ def _by_values(
         if here:
             if zone.nulls:
                 here &= ~reader.null_marks(field, zone)
-            found.add(zone.chunk, _narrowed(reader, field, zone, here, found), zone.count)
+            found.add(zone.chunk, *_narrowed(reader, field, zone, here, found))
     return _take_best(reader, found, order, wanted, taken)
 
 
@@ -169,7 +178,7 @@ def _by_all(
         if here:
             here &= ~reader.null_marks(field, zone)
             values = reader.texts(field, zone) if field.kind.textual else reader.values(field, zone)
-            found.add(zone.chunk, [(values, here)], zone.count)
+            found.add(zone.chunk, chosen(values, here, zone.count), positions(here, zone.count))
     return _take_best(reader, found, order, wanted, taken)
 
 
@@ -179,23 +188,38 @@ def _edge(zone: Zone, field: Field, down: bool) -> Any:
     return bytes.fromhex(value.replace("-", "")) if isinstance(value, str) else value
 
 
-def _narrowed(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> list[tuple[Sequence[Any], int]]:
-    """The values and marks of a chunk, less rows of ids and hashes that are known to come too late."""
-    if zone.form is Form.BYTES and found.limit is not None:
+def _narrowed(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> tuple[list[Any], list[int]]:
+    """The values and places of a chunk's rows, less those of ids and hashes that are known to come too late."""
+    count, width = zone.count, 0 if zone.form is not Form.BYTES else field.width
+    if width:
         body, _ = reader.body(field, zone.chunk)
-        lead = found.limit[0]
-        table = bytes([byte >= lead if found.down else byte <= lead for byte in range(256)])
-        here &= int.from_bytes(body[:: field.width].translate(table), "little")
-        width = field.width
-        rows = list(positions(here, zone.count))
-        values: list[Any] = [None] * zone.count
-        for row in rows:
-            values[row] = body[row * width : row * width + width]
-        return [(values, here)]
-    values = reader.values(field, zone)
-    if zone.form is Form.SAME and isinstance(zone.low, str):
-        values = [_edge(zone, field, found.down)] * zone.count
-    return [(values, here)]
+        here = _first_by_lead(body[::width], here, found)
+        rows = positions(here, count)
+        return [body[row * width : row * width + width] for row in rows], rows
+    rows = positions(here, count)
+    if zone.form is Form.SAME:
+        return [_edge(zone, field, found.down)] * len(rows), rows
+    return chosen(reader.values(field, zone), here, count), rows
+
+
+def _first_by_lead(lead: bytes, here: int, found: _Best) -> int:
+    """Of the marked rows at least the first that are wanted, judged by their first byte; and none that is refused."""
+    low, high = 0, 255
+    while low < high:
+        middle = (low + high) // 2
+        if _up_to(lead, here, middle, found.down).bit_count() >= found.wanted:
+            high = middle
+        else:
+            low = middle + 1
+    if found.limit is not None:
+        limit = 255 - found.limit[0] if found.down else found.limit[0]
+        low = min(low, limit)
+    return _up_to(lead, here, low, found.down)
+
+
+def _up_to(lead: bytes, here: int, step: int, down: bool) -> int:
+    table = bytes([(255 - byte if down else byte) <= step for byte in range(256)])
+    return here & int.from_bytes(lead.translate(table), "little")
 
 
 class _Best:
@@ -213,16 +237,21 @@ class _Best:
         """Are all values from `edge` on worse than what is here?"""
         return self.limit is not None and bool(edge < self.limit if self.down else edge > self.limit)
 
-    def add(self, chunk: int, parts: Sequence[tuple[Sequence[Any], int]], count: int) -> None:
-        for values, marks in parts:
-            rows = zip(chosen(values, marks, count), positions(marks, count), strict=True)
-            limit = self.limit
-            if limit is None:
-                self.rows += [(value, chunk, row) for value, row in rows]
-            elif self.down:
-                self.rows += [(value, chunk, row) for value, row in rows if value >= limit]
-            else:
-                self.rows += [(value, chunk, row) for value, row in rows if value <= limit]
+    def add(self, chunk: int, values: list[Any], places: list[int]) -> None:
+        """Look at rows of a chunk, by their values and places."""
+        limit = self.limit
+        if len(values) > self.wanted:
+            ordered = sorted(values, reverse=self.down)
+            worst = ordered[self.wanted - 1]
+            if limit is None or (worst > limit if self.down else worst < limit):
+                limit = worst
+        rows = zip(values, places, strict=True)
+        if limit is None:
+            self.rows += [(value, chunk, place) for value, place in rows]
+        elif self.down:
+            self.rows += [(value, chunk, place) for value, place in rows if value >= limit]
+        else:
+            self.rows += [(value, chunk, place) for value, place in rows if value <= limit]
         if len(self.rows) > self.wanted:
             self.rows.sort(key=lambda row: row[0], reverse=self.down)
             limit = self.limit = self.rows[self.wanted - 1][0]

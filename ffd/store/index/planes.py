@@ -7,7 +7,7 @@ holds: `&`, `|` and `bit_count` then work on thousands of rows at once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import compress
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 _IDENTITY = bytes(range(256))
 _LOWER = bytes(byte + 32 if 0x41 <= byte <= 0x5A else byte for byte in _IDENTITY)
 UUID_DASHES = (8, 13, 18, 23)
+SPARSE = 50
+"""One row in so many, or fewer, are looked for rather than passed by."""
 LEAD_TIED_SHARE = 8
 """Rows with the same first byte as the value that is compared are looked at one by one, up to this part of all."""
 
@@ -34,14 +36,24 @@ def marked(flags: Iterable[Any]) -> int:
     return int.from_bytes(bytes(flags), "little")
 
 
-def positions(marks: int, count: int) -> Iterator[int]:
+def positions(marks: int, count: int) -> list[int]:
     """The rows that are marked, in order."""
-    return compress(range(count), marks.to_bytes(count, "little"))
+    flags = marks.to_bytes(count, "little")
+    if marks.bit_count() * SPARSE > count:
+        return list(compress(range(count), flags))
+    found = []
+    at = flags.find(1)
+    while at >= 0:
+        found.append(at)
+        at = flags.find(1, at + 1)
+    return found
 
 
-def chosen(values: Iterable[Any], marks: int, count: int) -> Iterator[Any]:
+def chosen(values: Sequence[Any], marks: int, count: int) -> list[Any]:
     """The values of the rows that are marked."""
-    return compress(values, marks.to_bytes(count, "little"))
+    if marks.bit_count() * SPARSE > count:
+        return list(compress(values, marks.to_bytes(count, "little")))
+    return [values[row] for row in positions(marks, count)]
 
 
 def integers(body: bytes) -> array[int]:
@@ -155,11 +167,32 @@ def bytes_compared(body: bytes, width: int, op: str, value: bytes) -> int:
     return decided | int.from_bytes(flags, "little")
 
 
-def digits_marked(body: bytes, width: int, spots: Sequence[tuple[int, str]]) -> int:
-    """The rows in whose digits one of the texts stands at its place; an empty text stands anywhere."""
+def bytes_starting(body: bytes, width: int, digits: str) -> int:
+    """The rows whose digits start so."""
+    low, high = prefix_range(width, digits)
+    return bytes_compared(body, width, "gte", low) & bytes_compared(body, width, "lte", high)
+
+
+def prefix_range(width: int, digits: str) -> tuple[bytes, bytes]:
+    """The least and the greatest id or hash that starts so."""
+    return bytes.fromhex(digits.ljust(2 * width, "0")), bytes.fromhex(digits.ljust(2 * width, "f"))
+
+
+def bytes_ending(body: bytes, width: int, digits: str) -> int:
+    """The rows whose digits end so: byte by byte, from the last."""
+    found = all_of(len(body) // width)
+    place = width
+    while digits and found:
+        place -= 1
+        pair, digits = digits[-2:], digits[:-2]
+        table = bytes([f"{byte:02x}".endswith(pair) for byte in range(256)])
+        found &= int.from_bytes(body[place::width].translate(table), "little")
+    return found
+
+
+def bytes_holding(body: bytes, width: int, spots: Sequence[tuple[int, str]]) -> int:
+    """The rows in whose digits one of the texts stands at its place."""
     count = len(body) // width
-    if any(not text for _, text in spots):
-        return all_of(count)
     by_text: dict[str, set[int]] = {}
     for place, text in spots:
         by_text.setdefault(text, set()).add(place)
@@ -196,18 +229,19 @@ def spots(width: int, part: str, text: str) -> list[tuple[int, str]]:
 
 # Texts ----------------------------------------------------------------------------------------------------------------
 
-BEFORE = b"\xff"
-"""Stands before each text of a plane: no UTF-8 has it."""
+BEFORE, AFTER, FOUND = b"\xff", b"\xfe", b"\xfd"
+"""What stands before and after each text of a plane, and in a copy where something was found: no UTF-8 has them."""
+_ALL_BUT_MARKS = bytes(byte for byte in _IDENTITY if byte not in BEFORE + FOUND)
 
 
 def join_texts(texts: Iterable[bytes]) -> bytes:
     """A plane of texts."""
-    return b"".join([BEFORE + text for text in texts])
+    return b"".join([BEFORE + text + AFTER for text in texts])
 
 
 def split_texts(body: bytes) -> list[bytes]:
     """The texts of a plane."""
-    return body.split(BEFORE)[1:]
+    return body[1:-1].split(AFTER + BEFORE)
 
 
 def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: bool) -> int:
@@ -216,17 +250,30 @@ def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: b
         return all_of(count)
     if caseless:
         body = body.translate(_LOWER)
-    body += BEFORE
-    needle = BEFORE * (part in ("eq", "starts_with")) + text + BEFORE * (part in ("eq", "ends_with"))
+    needle = BEFORE * (part in ("eq", "starts_with")) + text + AFTER * (part in ("eq", "ends_with"))
+    hits = body.count(needle)
+    if hits * SPARSE > count:
+        return _many_marked(body, needle)
     flags, row, seen = bytearray(count), -1, 0
-    at = body.find(needle)
+    at = body.find(needle) if hits else -1
     while at >= 0:
         row += body.count(BEFORE, seen, at + 1)
         flags[row] = 1
-        # On to the next row; where the needle ends with its mark, that mark may begin the next hit.
         seen = at + 1
-        at = body.find(needle, body.find(BEFORE, seen))
+        at = body.find(needle, seen)
     return int.from_bytes(flags, "little")
+
+
+def _many_marked(body: bytes, needle: bytes) -> int:
+    """By passes over the plane that cost the same for every number of hits: all that is left is a byte for each row."""
+    hit = BEFORE + FOUND if needle.startswith(BEFORE) else FOUND
+    left = body.replace(needle, hit).translate(None, _ALL_BUT_MARKS)
+    while FOUND * 2 in left:
+        left = left.replace(FOUND * 2, FOUND)
+    return int.from_bytes(left.replace(BEFORE + FOUND, b"\1").translate(_ZERO_FOR_BEFORE), "little")
+
+
+_ZERO_FOR_BEFORE = _IDENTITY[:255] + b"\0"
 
 
 def texts_compared(body: bytes, op: str, text: bytes) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -15,11 +15,14 @@ from ffd.store.index.planes import (
     CodeSet,
     all_of,
     bytes_compared,
+    bytes_ending,
     bytes_equal,
-    digits_marked,
+    bytes_holding,
+    bytes_starting,
     integers,
     marked,
     numbers_marked,
+    prefix_range,
     split_texts,
     spots,
     texts_compared,
@@ -28,6 +31,7 @@ from ffd.store.index.planes import (
 )
 from ffd.store.transaction import Transaction
 
+_HEX = frozenset("0123456789abcdef")
 _COSTS = {Form.CODES: 0, Form.NUMBERS: 1, Form.BYTES: 2, Form.TEXTS: 3, Form.SAME: 0}
 Marker = Callable[["Zone"], int]
 """Marks the rows of a chunk, given its zone of a field."""
@@ -116,7 +120,7 @@ class Reader:
             found = self._dictionaries[field.name] = {0: None, **dict(list(rows))}
         return found
 
-    def values(self, field: Field, zone: Zone) -> list[Any]:
+    def values(self, field: Field, zone: Zone) -> Sequence[Any]:
         """All values of a plane: texts, numbers, or the bytes of ids and hashes; null is None, zeros, or empty."""
         if zone.form is Form.SAME:
             return list(repeat(zone.low, zone.count))
@@ -124,7 +128,7 @@ class Reader:
         if zone.form is Form.TEXTS:
             return [text.decode() for text in split_texts(body)]
         if zone.form is Form.NUMBERS:
-            return integers(body).tolist()
+            return integers(body)
         if zone.form is Form.BYTES:
             width = field.width
             return [body[at : at + width] for at in range(0, len(body), width)]
@@ -137,7 +141,7 @@ class Reader:
             return split_texts(self.body(field, zone.chunk)[0])
         return [b"" if each is None else str(self._shown(each)).encode() for each in self.values(field, zone)]
 
-    def sequences(self, chunk: int) -> list[int]:
+    def sequences(self, chunk: int) -> Sequence[int]:
         """The sequences of a chunk's rows."""
         return self.values(self.held.fields[SEQUENCE], self.zones(SEQUENCE)[chunk])
 
@@ -324,16 +328,31 @@ class Reader:
     def _digits_marker(self, field: Field, condition: Condition) -> Marker:
         part, negated, caseless = parts_of(condition.op)
         text = folded(str(condition.value)) if caseless else str(condition.value)
-        places = spots(field.width, part, text)
+        places = [(place, digits) for place, digits in spots(field.width, part, text) if _HEX.issuperset(digits)]
 
         def mark(zone: Zone) -> int:
-            found = 0
-            if places:
-                body, _ = self.body(field, zone.chunk)
-                found = digits_marked(body, field.width, places)
+            found = self._digits_marks(field, zone, part, places)
             return self._present(field, zone, all_of(zone.count) & ~found if negated else found)
 
         return mark
+
+    def _digits_marks(self, field: Field, zone: Zone, part: str, places: list[tuple[int, str]]) -> int:
+        if not places:
+            return 0
+        digits = places[0][1]
+        if not digits:
+            return all_of(zone.count)
+        if part == "starts_with":
+            low, high = prefix_range(field.width, digits)
+            if zone.high < low or zone.low > high:
+                return 0
+            if low <= zone.low and zone.high <= high:
+                return all_of(zone.count)
+        body, _ = self.body(field, zone.chunk)
+        if part == "contains":
+            return bytes_holding(body, field.width, places)
+        of_ends = bytes_starting if part == "starts_with" else bytes_ending
+        return of_ends(body, field.width, digits)
 
     def _slow_marker(self, field: Field, condition: Condition) -> Marker:
         test = test_of(condition, field.kind)
