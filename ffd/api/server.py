@@ -125,7 +125,7 @@ class _Door:
             # Hypercorn shields its writes: only the loss of its stream ends one that nobody reads.
             await trio.aclose_forcefully(stream)
 
-    async def listen(
+    async def listen(  # noqa: ASYNC128 - serve_listeners() says when
         self,
         entrance: Entrance,
         connections: trio.Nursery,
