@@ -115,7 +115,8 @@ async def test_a_token_of_one_namespace_sees_nothing_of_the_others(node: Node) -
     listed = json.loads((await ask(node, "GET", "/api/v1/namespaces", SALES)).body)
     assert [each["name"] for each in listed] == ["sales"]
     assert len(json.loads((await ask(node, "GET", "/api/v1/namespaces", ALL)).body)) == 2
-    assert (await ask(node, "GET", "/api/v1/namespaces/default", SALES)).status == 403
+    for target in ("/api/v1/namespaces/default", "/api/v1/websockets", "/api/v1/status"):
+        assert (await ask(node, "GET", target, SALES)).status == 403, target
     mine = json.loads((await ask(node, "GET", "/api/v1/namespaces/sales/status", SALES)).body)
     everything = json.loads((await ask(node, "GET", "/api/v1/namespaces/sales/status", ALL)).body)
     assert mine["ffd"]["subscriptions"] == [] and len(everything["ffd"]["subscriptions"]) == 1

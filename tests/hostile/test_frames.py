@@ -64,11 +64,12 @@ FRAMES: dict[str, tuple[int, bytes]] = {
 
 @pytest.mark.parametrize("code, data", FRAMES.values(), ids=FRAMES)
 def test_hostile_frames_close_their_connection_alone(target: Target, code: int, data: bytes) -> None:
-    for where in target.doors:
+    told = code == 1000 and data[0] & 0x0F != 8  # which takes its time: we never answer ffd's farewell
+    for where in (target.tcp,) if told else target.doors:
         heard = converse(where, data)
         assert heard.status == 101 and not heard.open, heard
         assert close_code(frames_in(heard)) == code, frames_in(heard)[:300]
-        if code == 1000 and data[0] & 0x0F != 8:
+        if told:
             assert b"FF1" in frames_in(heard), "it is told why"
 
 
