@@ -197,7 +197,7 @@ class Store:
         index = self._world.file_identity(self.index_path)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_interrupt_when_cancelled, reader.connection)
+                nursery.start_soon(interrupt_when_cancelled, reader.connection)
                 if self._attached.get(reader.connection) != index:
                     attached = await reader.run(_attach, reader.connection, self.index_path, index is not None)
                     # Not what could not be attached: the next file may get its number.
@@ -320,7 +320,8 @@ class Store:
             waiting.done.set()
 
 
-async def _interrupt_when_cancelled(connection: apsw.Connection) -> None:
+async def interrupt_when_cancelled(connection: apsw.Connection) -> None:
+    """Beside work in another thread, which no cancel reaches: end its statement when the nursery is cancelled."""
     try:
         await trio.sleep_forever()
     finally:

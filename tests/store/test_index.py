@@ -387,3 +387,21 @@ async def test_nested_conditions_are_joined_as_they_stand(store: Store, seed: in
     query = Query(Group("and", (where,)), (Sort("tag"), Sort("author", descending=True)), count=True, limit=1000)
     found, walked, by_index = await store.read(lambda tx: asked(tx, MESSAGES, query))
     assert by_index and found == walked and found[1]
+
+
+async def test_a_stop_does_not_wait_for_the_chunk_that_is_being_made(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = trio.Event()
+
+    def begin_round(builder: build.Builder) -> bool:
+        rows = builder._run("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n")
+        next(rows)
+        trio.from_thread.run_sync(began.set)
+        return all(True for _ in rows)
+
+    monkeypatch.setattr(build.Builder, "begin_round", begin_round)
+    await store.write(lambda tx: Writer(1).write(tx, 50))
+    with trio.fail_after(20):
+        async with following(store):
+            await began.wait()

@@ -12,23 +12,26 @@ from pathlib import Path
 from typing import NoReturn
 
 import apsw
+import outcome
 import trio
 
 from ffd.model.errors import Full
 from ffd.store import offsets
 from ffd.store.bells import wait_rung
-from ffd.store.engine import Store
+from ffd.store.engine import Store, interrupt_when_cancelled
 from ffd.store.index.build import Builder
 from ffd.store.index.layout import CHUNK_ROWS, Layout
 from ffd.store.leadership import Leadership
 from ffd.store.transaction import Transaction
-from ffd.world import World
+from ffd.world import Database, World
 
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
 """Between one look and the next: a chunk is not made of the newest rows alone."""
 POLL_S = 5.0
+REST_SHARE = 3.0
+"""While events come, the indexer rests so many times as long as it worked: messages go before lists."""
 AGAIN_S = 30.0
 """After a failure, which may be a full disk."""
 CHANGES_WAITED_FOR = 200
@@ -72,15 +75,29 @@ async def _keep_up(world: World, store: Store, layout: Layout, leadership: Leade
         while world.file_identity(store.index_path) == file:
             ticket = bell.ticket()
             while store.peek(lambda tx: _is_worth_it(tx, layout, builder)):
-                if not await opened.run(builder.begin_round):
+                began = trio.current_time()
+                if not await _begin_round(opened, builder):
                     break
                 await store.write(lambda tx: _announce(tx, leadership, builder))
                 await opened.run(builder.commit_round)
+                if ticket.is_set():
+                    await trio.sleep(REST_SHARE * (trio.current_time() - began))
             await trio.sleep(GATHER_S)
             await wait_rung(ticket, at_most_s=POLL_S)
     finally:
         with suppress(apsw.Error):
             await opened.aclose()
+
+
+async def _begin_round(opened: Database, builder: Builder) -> bool:
+    """A large chunk takes a second or more: whoever stops the node does not wait for it."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(interrupt_when_cancelled, opened.connection)
+        result = await opened.run(outcome.capture, builder.begin_round)
+        nursery.cancel_scope.cancel()
+    if isinstance(result, outcome.Error):
+        await trio.lowlevel.checkpoint()
+    return result.unwrap()
 
 
 def _known(tx: Transaction, fresh: int) -> tuple[int, int]:
