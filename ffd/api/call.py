@@ -104,6 +104,7 @@ class Call:
 
     def query(self, collection: str) -> Query:
         """What the query string asks of a collection. Raises Invalid."""
+        filters.check_names(collection, self.pairs)
         return filters.parse_filter(collection, self.pairs)
 
     def id(self, name: str) -> bytes:

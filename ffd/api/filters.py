@@ -21,6 +21,15 @@ TERMS_MAX = 200
 """Conditions in one query: SQLite's expressions may be a thousand deep, and nobody reads a list through more."""
 SORTS_MAX = 32
 
+PAGING = frozenset(("skip", "limit", "sort", "ascending", "descending", "count"))
+FIREFLYS = frozenset(
+    (
+        "confirm", "data", "publish", "fetchdata", "fetchreferences", "fetchreference", "fetchstatus", "fetchverifiers",
+        "startsequence", "endsequence", "includeinitializing", "changeevents",
+    )
+)  # fmt: skip
+"""Words that clients of FireFly may say to a list, whether or not they mean anything to it."""
+
 Pairs = Sequence[tuple[str, str]]
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -64,6 +73,19 @@ def parse_pairs(query: str) -> list[tuple[str, str]]:
     if len(query) > QUERY_CHARS_MAX:
         raise Invalid("FF00135", f"Field 'query' maximum length is {QUERY_CHARS_MAX} characters: ask for less at once")
     return [pair for part in query.split("&") if part and (pair := _pair(part)) is not None]
+
+
+def check_names(collection: str, pairs: Pairs) -> None:
+    """Refuse (Invalid FF00142) a parameter that is neither a field nor a word of FireFly's.
+
+    FireFly passes it over, and shows everything to whoever has mistyped a field.
+    """
+    fields = COLLECTIONS[collection]
+    for name, _ in pairs:
+        if not (name.lower() in fields or name.lower() in PAGING or name.lower() in FIREFLYS):
+            raise Invalid(
+                "FF00142", f"Unknown filter {name[:80]!r}: the fields of {collection} are {', '.join(fields)}"
+            )
 
 
 def flag(values: Sequence[str]) -> bool:

@@ -148,8 +148,15 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "by two fields": ({"tag": "even", "topics": "odd"}, ""),
     "a page": ({"limit": 2, "skip": 1}, "4 3"),
     "the oldest first": ({"sort": "sequence"}, "1 2 3 4 5"),
-    "undeclared parameters are ignored": ({"colour": "red"}, "5 4 3 2 1"),
+    "words of FireFly's for other routes": ({"fetchstatus": "", "confirm": "true"}, "5 4 3 2 1"),
 }
+
+
+async def test_a_field_that_no_message_has_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as node:
+        answer = await node.ask("GET", "messages?tpoics=odd")
+        assert (answer.status, answer.code) == (400, "FF00142")
+        assert b"'tpoics'" in answer.body and b"topics" in answer.body
 
 
 async def test_messages_are_listed_as_asked(tmp_path: Path) -> None:
