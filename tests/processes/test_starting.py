@@ -200,7 +200,7 @@ def test_a_key_that_is_no_key_is_refused_and_kept(node: Node) -> None:
     key = node.state / "keys" / "org.pem"
     key.write_text("no key")
     done = node.launch().wait()
-    assert done.code == 1 and done.err.startswith(f"ffd: FFD1302: key file {key} holds no private key")
+    assert done.code == 1 and done.err.startswith(f"ffd: FFD1302: key file {key} holds no Ed25519 private key")
     assert key.read_text() == "no key"
 
 
