@@ -21,14 +21,14 @@ from bench.plan import Plan, say, scratch
 from bench.wire import Failed, Rest
 from ffd.api.filters import parse_filter
 from ffd.model.query import COLLECTIONS, Kind
-from ffd.store import Store, Transaction, open_store
-from ffd.store import search as searching
-from ffd.store.search import Collection, search
+from ffd.store import Store, Transaction, collections, open_store
+from ffd.store.collection import Collection
+from ffd.store.search import search
 from ffd.world import RealWorld
 
 LISTED: tuple[Collection[Any], ...] = (
-    searching.MESSAGES, searching.DATA, searching.EVENTS, searching.BATCHES, searching.PINS, searching.TRANSACTIONS,
-    searching.OPERATIONS,
+    collections.MESSAGES, collections.DATA, collections.EVENTS, collections.BATCHES, collections.PINS,
+    collections.TRANSACTIONS, collections.OPERATIONS,
 )  # fmt: skip
 NAMESPACE = 1
 SAMPLED = 20_000
@@ -54,7 +54,7 @@ class Question:
     @property
     def reads_values(self) -> bool:
         """Does it look at what no index holds: the values of data?"""
-        return self.collection is searching.DATA and re.search(r"(^|&|=-?)value\b", self.query) is not None
+        return self.collection is collections.DATA and re.search(r"(^|&|=-?)value\b", self.query) is not None
 
     def __str__(self) -> str:
         return f"{self.collection.name}?{self.query}"

@@ -9,7 +9,7 @@ from ffd.model.ids import format_uuid
 from ffd.model.message import CONTRACT_INVOKE_PIN
 from ffd.model.times import time_json
 from ffd.store.batches import BatchRow
-from ffd.store.search import BATCHES
+from ffd.store.collections import BATCHES
 
 
 async def list_batches(call: Call) -> Answer:

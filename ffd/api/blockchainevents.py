@@ -6,7 +6,7 @@ from ffd.api.call import Answer, Call, listing, object_of, one_of
 from ffd.delivery.enrich import blockchain_event_json
 from ffd.model.query import Condition
 from ffd.store import Transaction, deliveries
-from ffd.store.search import BLOCKCHAINEVENTS, ShownBlockchainEvent
+from ffd.store.collections import BLOCKCHAINEVENTS, ShownBlockchainEvent
 
 
 async def list_blockchainevents(call: Call, *, only: Condition | None = None) -> Answer:

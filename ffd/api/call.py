@@ -24,7 +24,7 @@ from ffd.model.namespace import Namespace
 from ffd.model.query import Condition, Group, Query
 from ffd.model.times import parse_duration
 from ffd.store import Transaction, search
-from ffd.store.search import Collection
+from ffd.store.collection import Collection
 
 R = TypeVar("R")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

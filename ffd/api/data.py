@@ -9,9 +9,9 @@ from ffd.model.data import Data, data_json
 from ffd.model.errors import Conflict, FfdError, NotFound
 from ffd.model.ids import format_uuid, parse_hash
 from ffd.model.times import format_time
-from ffd.store import Transaction, blobs, data, messages, search
+from ffd.store import Transaction, blobs, collections, data, messages
 from ffd.store.blobs import BlobRow
-from ffd.store.search import BLOBS, DATA
+from ffd.store.collections import BLOBS, DATA
 
 SUBPATHS_MAX = 10_000
 TOO_MANY_READ = "FFD3105"
@@ -52,7 +52,7 @@ async def get_data_messages(call: Call) -> Answer:
     sequence = call.desk.store.peek(lambda tx: data.sequence_of(tx, number, id))
     if sequence is None:
         raise not_found(call, "data", format_uuid(id))
-    return await listing(call, search.messages_using(sequence), lambda _tx, message: stored_json(message, name))
+    return await listing(call, collections.messages_using(sequence), lambda _tx, message: stored_json(message, name))
 
 
 async def delete_data(call: Call) -> Answer:

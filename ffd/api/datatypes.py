@@ -12,7 +12,7 @@ from ffd.model.ids import format_uuid, sha256
 from ffd.model.schema import schema_of
 from ffd.outbound.definitions import datatype_definition
 from ffd.store import datatypes
-from ffd.store.search import DATATYPES
+from ffd.store.collections import DATATYPES
 
 
 async def create_datatype(call: Call) -> Answer:

@@ -8,8 +8,8 @@ from ffd.model import event as model
 from ffd.model.event import Event
 from ffd.model.ids import format_uuid
 from ffd.store import Transaction, deliveries
+from ffd.store.collections import EVENTS
 from ffd.store.events import EventRow
-from ffd.store.search import EVENTS
 
 FETCH = ("fetchreferences", "fetchreference")
 

@@ -8,7 +8,7 @@ from ffd.model.ids import format_uuid, parse_hash
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.store import search
-from ffd.store.search import GROUPS, ShownGroup
+from ffd.store.collections import GROUPS, ShownGroup
 
 
 async def list_groups(call: Call) -> Answer:

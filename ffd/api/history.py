@@ -12,7 +12,7 @@ from ffd.delivery.matching import Matcher, compile_filter
 from ffd.model.errors import Invalid
 from ffd.model.query import Condition, Group, Query
 from ffd.store import Transaction, deliveries, search
-from ffd.store.search import EVENTS
+from ffd.store.collections import EVENTS
 
 SCAN_MAX = 1000
 """Events that one request reads at the most (FireFly's subscription.events.maxScanLength)."""

@@ -10,8 +10,9 @@ from ffd.model.identity import NODE, ORG, did_of
 from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.query import Condition
 from ffd.store import Transaction, identities
+from ffd.store.collection import Collection
+from ffd.store.collections import IDENTITIES, NODES, ORGANIZATIONS, VERIFIERS
 from ffd.store.identities import IdentityRow
-from ffd.store.search import IDENTITIES, NODES, ORGANIZATIONS, VERIFIERS, Collection
 
 DID = "did:"
 

@@ -13,8 +13,8 @@ from ffd.model.message import message_json
 from ffd.model.query import Condition, Group
 from ffd.outbound.draft import parse_message
 from ffd.store import Transaction, deliveries, messages
+from ffd.store.collections import EVENTS, MESSAGES
 from ffd.store.messages import StoredMessage
-from ffd.store.search import EVENTS, MESSAGES
 
 
 async def broadcast(call: Call) -> Answer:

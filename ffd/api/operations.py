@@ -14,8 +14,8 @@ from ffd.model.message import DATA_PUBLISH
 from ffd.model.times import format_time
 from ffd.outbound.retries import RETRIED
 from ffd.store import Transaction, operations
+from ffd.store.collections import OPERATIONS
 from ffd.store.operations import DOWNLOAD_BATCH, DOWNLOAD_BLOB, INITIALIZED, PENDING, OperationRow
-from ffd.store.search import OPERATIONS
 
 DOWNLOADS = frozenset({DOWNLOAD_BATCH, DOWNLOAD_BLOB})
 

@@ -17,7 +17,7 @@ from ffd.model.subscription import filter_json
 from ffd.model.times import format_time
 from ffd.outbound.flushes import FlushStatistics
 from ffd.store import Transaction, identities, search
-from ffd.store.search import MESSAGES
+from ffd.store.collections import MESSAGES
 
 DISPATCHER = "pinned_broadcast"
 """FireFly's word for what brings out broadcasts; ffd has one for each namespace."""

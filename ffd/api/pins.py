@@ -12,7 +12,7 @@ from ffd.model.errors import Invalid
 from ffd.model.ids import format_uuid, parse_uuid
 from ffd.model.times import format_time
 from ffd.store import Transaction, pins
-from ffd.store.search import NEXTPINS, PINS, NextPinRow, ShownPin
+from ffd.store.collections import NEXTPINS, PINS, NextPinRow, ShownPin
 
 
 class WireRewind(msgspec.Struct):

@@ -7,7 +7,7 @@ from ffd.model.errors import Invalid
 from ffd.model.ids import parse_uuid
 from ffd.model.subscription import Subscription, parse_subscription, subscription_json
 from ffd.store import Transaction, events, offsets, subscriptions
-from ffd.store.search import SUBSCRIPTIONS
+from ffd.store.collections import SUBSCRIPTIONS
 from ffd.store.subscriptions import SubscriptionRow
 
 

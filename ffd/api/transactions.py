@@ -14,8 +14,8 @@ from ffd.model.message import BATCH_PIN, CONTRACT_INVOKE_PIN
 from ffd.model.query import Condition, Group, Query
 from ffd.model.times import format_time
 from ffd.store import Transaction, batches, operations, search
+from ffd.store.collections import BLOCKCHAINEVENTS, OPERATIONS, TRANSACTIONS, TransactionRow
 from ffd.store.operations import FAILED, PENDING, SUCCEEDED
-from ffd.store.search import BLOCKCHAINEVENTS, OPERATIONS, TRANSACTIONS, TransactionRow
 
 PINNED = frozenset({BATCH_PIN, CONTRACT_INVOKE_PIN})
 EVENTS_SHOWN_MAX = 100

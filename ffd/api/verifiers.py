@@ -12,8 +12,8 @@ from ffd.model.ids import format_uuid, parse_hash
 from ffd.model.namespace import LEDGER_VERIFIER
 from ffd.model.times import format_time
 from ffd.store import search
+from ffd.store.collections import VERIFIERS
 from ffd.store.identities import VerifierRow
-from ffd.store.search import VERIFIERS
 
 
 class _WireVerifier(msgspec.Struct):

@@ -11,8 +11,8 @@ from ffd.model.namespace import Namespace
 from ffd.outbound.draft import WireGroup, WireMember
 from ffd.outbound.signer import look_up
 from ffd.store import Store, Transaction, identities, search
+from ffd.store.collections import GROUPS
 from ffd.store.identities import NODE, IdentityRow
-from ffd.store.search import GROUPS
 
 ANCESTORS_MAX = 32
 """How far up a member's owners are asked for a node; no sensible chain is as long."""

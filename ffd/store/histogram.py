@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ffd.store.search import BLOCKCHAINEVENTS, EVENTS, MESSAGES, OPERATIONS, TRANSACTIONS, Collection
+from ffd.store.collection import Collection
+from ffd.store.collections import BLOCKCHAINEVENTS, EVENTS, MESSAGES, OPERATIONS, TRANSACTIONS
 from ffd.store.transaction import Transaction
 
 Counts = dict[int, dict[str, int]]

@@ -17,11 +17,13 @@ import trio
 from ffd.model.ids import format_uuid
 from ffd.model.query import COLLECTIONS, Condition, Group, Op, Query, Sort, default_sort
 from ffd.model.times import format_time
-from ffd.store import Store, Transaction, namespaces, offsets, open_store
+from ffd.store import Store, Transaction, collections, namespaces, offsets, open_store
 from ffd.store import search as searching
+from ffd.store.collection import Collection
+from ffd.store.collections import DATA, EVENTS, MESSAGES, OPERATIONS, PINS, TRANSACTIONS
 from ffd.store.index import answer, build, follow, layout
 from ffd.store.leadership import lead
-from ffd.store.search import DATA, EVENTS, INDEX, MESSAGES, OPERATIONS, PINS, TRANSACTIONS, Collection, search
+from ffd.store.search import INDEX, search
 from ffd.world import RealWorld
 
 T = TypeVar("T")
@@ -30,7 +32,7 @@ HERE, ELSEWHERE = 1, 2
 SMALL_CHUNK, SMALL_MERGE = 16, 4
 QUERIES = 60
 NAMES = ("Red", "red", "blue", "", "o_f", "größe", 'quo"te')
-HELD = (MESSAGES, DATA, EVENTS, searching.BATCHES, PINS, TRANSACTIONS, OPERATIONS)
+HELD = (MESSAGES, DATA, EVENTS, collections.BATCHES, PINS, TRANSACTIONS, OPERATIONS)
 TEXT_OPS: tuple[Op, ...] = (
     "eq", "neq", "ieq", "nieq", "gt", "gte", "lt", "lte", "contains", "not_contains", "icontains", "not_icontains",
     "starts_with", "not_starts_with", "istarts_with", "not_istarts_with", "ends_with", "not_ends_with", "iends_with",

@@ -14,14 +14,27 @@ from ffd.model.ids import format_uuid, sha256
 from ffd.model.message import Header, TxParent, seal
 from ffd.model.query import COLLECTIONS
 from ffd.model.times import parse_time
-from ffd.store import Store, Transaction, batches, events, messages, namespaces, offsets, open_store, operations, pins
+from ffd.store import (
+    Store,
+    Transaction,
+    batches,
+    collections,
+    events,
+    messages,
+    namespaces,
+    offsets,
+    open_store,
+    operations,
+    pins,
+)
 from ffd.store import search as searching
 from ffd.store.batches import BatchRow
+from ffd.store.collection import Collection
+from ffd.store.collections import BATCHES, DATA, EVENTS, MESSAGES, OPERATIONS, PINS, SUBSCRIPTIONS, TRANSACTIONS
 from ffd.store.events import NewEvent
 from ffd.store.messages import NewMessage
 from ffd.store.operations import PIN_BATCH, OperationRow
 from ffd.store.pins import PinnedBatch, WaitingPin
-from ffd.store.search import BATCHES, DATA, EVENTS, MESSAGES, OPERATIONS, PINS, SUBSCRIPTIONS, TRANSACTIONS, Collection
 from ffd.store.subscriptions import SubscriptionRow
 from ffd.store.subscriptions import create as create_subscription
 from ffd.world import RealWorld
@@ -31,7 +44,7 @@ COLLECTIONS_HERE: dict[str, Collection[Any]] = {
     each.name: each
     for each in (
         MESSAGES, DATA, EVENTS, BATCHES, PINS, SUBSCRIPTIONS, TRANSACTIONS, OPERATIONS,
-        searching.IDENTITIES, searching.NODES, searching.ORGANIZATIONS,
+        collections.IDENTITIES, collections.NODES, collections.ORGANIZATIONS,
     )
 }  # fmt: skip
 PARENT = format_uuid(sha256(b"parent")[:16])
@@ -143,7 +156,7 @@ NAMES |= {uid(f"event {n}"): str(n) for n in range(1, 6)}
 
 def name_of(row: Any) -> str:
     """What the test calls the thing in a row."""
-    if isinstance(row, searching.ShownPin):
+    if isinstance(row, collections.ShownPin):
         return str(row.sequence)
     if isinstance(row, Data):
         return "rich" if row.id == format_uuid(uid("rich")) else str(row.value).strip('"')
