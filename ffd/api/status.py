@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,7 +30,9 @@ async def get_status(call: Call) -> Answer:
     desk, namespace = call.desk, call.namespace
     ledger = await desk.status.ledger(namespace.name)
     storage = await desk.status.storage(namespace.name)
-    stored = await desk.store.read(lambda tx: _stored(tx, desk, namespace, call.caller))
+    # Asked here: what is read is read in a thread, under which the loop goes on.
+    served = {each.subscription.id: each.statistics.in_flight for each in desk.subscriptions.served()}
+    stored = await desk.store.read(lambda tx: _stored(tx, desk, namespace, call.caller, served))
     facts = _firefly(namespace, ledger, storage) | {
         "ffd": _process(desk)
         | stored
@@ -94,14 +96,14 @@ def _process(desk: Desk) -> Facts:
     }
 
 
-def _stored(tx: Transaction, desk: Desk, namespace: Namespace, caller: Caller) -> Facts:
-    """What the rows say, all of one moment."""
+def _stored(tx: Transaction, desk: Desk, namespace: Namespace, caller: Caller, served: Mapping[str, int]) -> Facts:
+    """What the rows say, all of one moment; `served` are the subscriptions in delivery, with what is in flight."""
     sequences = backlog.sequences(tx)
     return {
         "sequences": _named(sequences),
         "backlog": _named(backlog.backlog(tx, namespace.number)),
         "blocked": [_blocked(each) for each in backlog.blocked(tx, namespace.number, limit=BLOCKED_MAX)],
-        "subscriptions": _subscriptions(tx, desk, caller),
+        "subscriptions": _subscriptions(tx, desk, caller, served),
     }
 
 
@@ -126,9 +128,8 @@ def _blocked(each: Blocked) -> Facts:
     }
 
 
-def _subscriptions(tx: Transaction, desk: Desk, caller: Caller) -> Sequence[Facts]:
+def _subscriptions(tx: Transaction, desk: Desk, caller: Caller, served: Mapping[str, int]) -> Sequence[Facts]:
     """Every durable subscription in the caller's namespaces; `active` says that this process delivers it."""
-    served = {each.subscription.id: each.statistics.in_flight for each in desk.subscriptions.served()}
     newest: dict[int, int] = {}
     found: list[Facts] = []
     configured = {each.number for each in desk.namespaces.values() if caller.may_use(each.name)}

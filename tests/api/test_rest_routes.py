@@ -13,7 +13,7 @@ from ffd import __version__
 from ffd.api import call as calls
 from ffd.api.app import ROUTES
 from ffd.model.query import COLLECTIONS
-from ffd.store import Transaction, search
+from ffd.store import Transaction, collections
 from ffd.store.pins import WaitingPin, leave_waiting
 from tests.api.door import request
 from tests.api.rest import JSON, Node, open_node
@@ -234,5 +234,5 @@ def test_the_table_of_routes_is_whole() -> None:
 def test_every_field_that_can_be_asked_for_is_in_the_store() -> None:
     for route in ROUTES:
         if route.filters:
-            collection = getattr(search, route.filters.upper())
+            collection = getattr(collections, route.filters.upper())
             assert set(collection.columns) == set(COLLECTIONS[route.filters]), route.filters
