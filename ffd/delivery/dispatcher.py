@@ -2,7 +2,7 @@
 
 Events leave in order; the offset moves only past what was acknowledged or filtered away, and is on disk before the
 window opens again. So at most 1 + readAhead events come a second time after a crash, and each is recognisable by its
-id. In batch mode one batch of up to readAhead events is in flight (FireFly reference 8.3, 8.5).
+id. In batch mode a batch holds up to readAhead events, and so do all that are in flight (FireFly reference 8.3).
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Dispatcher:
         if self._delay_s:
             delay_s, self._delay_s = self._delay_s, 0.0
             await trio.sleep(delay_s)
-        elif self._window.room <= 0 or self._batches:
+        elif self._window.room <= 0:
             await self._changed.wait()
             self._changed = trio.Event()
         else:
@@ -231,7 +231,7 @@ class Dispatcher:
         except trio.Cancelled:
             # The reader stalled and never saw this: no late answer may be taken for its answer.
             self._window.nack(events[0].id)
-            self._batches.clear()
+            self._batches.pop(batch or "", None)
             raise
 
     def _wake(self) -> None:
@@ -240,7 +240,7 @@ class Dispatcher:
             self._window.settle(self._window.offset)
             self._changed.set()
         self._advanced.set()
-        if self._delay_s or self._flight.batch:
+        if self._delay_s:
             self._changed.set()
 
     def _wake_recorder_if_far(self) -> None:
