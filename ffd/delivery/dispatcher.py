@@ -142,11 +142,15 @@ class Dispatcher:
 
     def nack(self, id: str) -> bool:
         """The app refuses the event or the batch `id`: it comes again, with all that follow, after a growing delay."""
-        first = (self._batches.get(id) or [id])[0]
+        batch = self._batch_of(id)
+        first = id if batch is None else self._batches[batch][0]
         if self._window.nack(first) is None:
             return False
-        self._revoked_batches.extend(self._batches)
-        self._batches.clear()
+        if batch is not None:
+            sent = list(self._batches)
+            for later in sent[sent.index(batch) :]:
+                del self._batches[later]
+                self._revoked_batches.append(later)
         self._refusals += 1
         self._delay_s = REDELIVERY.delay_s(self._refusals)
         self._wake()
@@ -157,7 +161,11 @@ class Dispatcher:
         oldest = self._window.oldest()
         if oldest is None or not self._flight.batch:
             return oldest
-        return oldest[0], next(iter(self._batches))
+        return oldest[0], self._batch_of(oldest[1]) or oldest[1]
+
+    def _batch_of(self, id: str) -> str | None:
+        """The batch in flight that is called `id`, or has the event `id` in it."""
+        return next((batch for batch, ids in self._batches.items() if id == batch or id in ids), None)
 
     def has_batch(self, id: str) -> bool:
         """Is `id` a batch in flight?"""

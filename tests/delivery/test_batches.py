@@ -69,6 +69,24 @@ async def test_what_comes_while_a_batch_waits_for_its_ack_leaves_as_far_as_is_re
         assert listener.values == [0, 1, 2, 3], "one was done, one more may come"
 
 
+async def test_a_batch_that_is_refused_takes_back_none_that_left_before_it(world: Cast, autojump_clock: object) -> None:
+    alice = await make_alice(world, 0, batch=True, readAhead=3)
+    async with listening(alice) as listener:
+        await trio.sleep(5)
+        await alice.broadcast(1)
+        await trio.sleep(5)
+        first, second = listener.batches[0] or "", listener.batches[1] or ""
+        dispatcher = listener.dispatcher
+        assert dispatcher is not None and dispatcher.nack(second)
+        oldest = dispatcher.oldest()
+        assert oldest is not None and oldest[1] == first, "it still waits for its ack"
+        await trio.sleep(50)
+        assert listener.values == [0, 1, 1], "what was refused comes again"
+        assert dispatcher.ack(first) and dispatcher.ack(listener.batches[2] or "")
+        await trio.sleep(5)
+        assert dispatcher.statistics().in_flight == 0
+
+
 @pytest.mark.parametrize("batch", [True, False])
 async def test_the_end_of_a_dispatcher_leaves_nothing_half_done(
     world: Cast, autojump_clock: object, batch: bool
