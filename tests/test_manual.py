@@ -35,10 +35,8 @@ DESIGN, PLUGIN = MAN / "ffd-design.7", MAN / "ffd-plugin.7"
 OWN_CODE = re.compile(r"FFD\d{4}")
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 TEST_ID = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-LOCAL = re.compile(
-    r"(?<![\w.])/(?:home|root|work|Users|opt/venv)/|(?:localhost|127\.0\.0\.1|10\.\d+\.\d+\.\d+)[:/](?!5000)"
-)
-"""Paths and hosts that only one machine has; 5000 is the port of the TCP door, unless it is told another."""
+LOCAL = re.compile(r"(?<![\w.])/(?:home|root|work|Users|opt/venv)/|(?:localhost|127\.0\.0\.1|10\.\d+\.\d+\.\d+)[:/]")
+"""Paths and hosts that only one machine has."""
 READY_S, STOP_S = 30, 30
 
 
