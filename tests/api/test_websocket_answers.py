@@ -117,19 +117,21 @@ async def test_of_a_deleted_subscription_nothing_more_comes_and_its_acks_are_pas
         assert (await app.send("hello"))["type"] == "accepted", "the connection lives, and nothing came between"
 
 
-async def test_with_batches_one_is_in_flight(node: Node) -> None:
-    """An app that handles what it is handed at once would otherwise handle two batches at the same time."""
-    await subscribe(node, "app1", batch=True, readAhead=10)
+async def test_batches_follow_each_other_as_far_as_is_read_ahead(node: Node) -> None:
+    await subscribe(node, "app1", batch=True, readAhead=3)
     async with started(node, "app1") as app:
         await node.broadcast(0)
         first = await app.hear()
-        for number in range(1, 4):
+        for number in range(1, 5):
             await node.broadcast(number)
-        assert (await app.send("a frame that is answered"))["type"] == "accepted"
-        await node.until("messages?state=confirmed", lambda found: len(found) == 5)
+        later = [first]
+        while sum(len(batch["events"]) for batch in later) < 3:
+            later.append(await app.hear())
+        assert (await app.send("a frame that is answered"))["type"] == "accepted", "three are in flight, and no more"
+        await node.until("messages?state=confirmed", lambda found: len(found) == 6)
         await app.ack(first)
-        second = await app.hear()
-        assert [value(event) for event in second["events"]] == [1, 2, 3, "a frame that is answered"]
+        later.append(await app.hear())
+        assert [value(event) for batch in later for event in batch["events"]] == [0, 1, 2, 3]
 
 
 async def test_a_batch_may_be_acknowledged_also_with_autoack(node: Node) -> None:
