@@ -5,9 +5,11 @@ Only what is private goes this way, from one node to another and past everybody 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
+
+import trio
 
 from ffd.ports.sharedstorage import Source
 
@@ -34,8 +36,27 @@ class Route:
     recipient: str
 
 
-PeerOf = Callable[[str], PeerProfile | None]
-"""The profile of a node that is registered, by the `id` in it; asked anew each time, since profiles change."""
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A blob on its way: the network's name of the namespace, and the 16-byte id of the data item it belongs to.
+
+    Whoever sends says its SHA-256 and its size in bytes; what comes from FireFly's own exchange says neither.
+    """
+
+    namespace: str
+    data: bytes
+    hash: bytes | None = None
+    size: int | None = None
+
+
+class Peers(Protocol):
+    """The nodes that are registered in the namespaces of an exchange; asked anew each time, since profiles change."""
+
+    def find(self, id: str) -> PeerProfile | None:
+        """The profile of a node by its `id`."""
+
+    def all(self) -> Sequence[PeerProfile]:
+        """All profiles, of nodes here too."""
 
 
 class Receiver(Protocol):
@@ -48,17 +69,26 @@ class Receiver(Protocol):
     async def take_message(self, route: Route, message: bytes) -> None:
         """Take the text of a transport wrapper (FireFly reference 6.4)."""
 
-    async def take_blob(self, route: Route, namespace: str, data: bytes, source: Source) -> None:
-        """Take a blob: the network's name of the namespace, and the 16-byte id of the data item that it belongs to."""
+    async def blob_offset(self, route: Route, transfer: Transfer) -> int:
+        """How many bytes of the blob are here from a try that broke off: the sender may begin after them."""
+
+    async def take_blob(self, route: Route, transfer: Transfer, source: Source, *, offset: int) -> None:
+        """Take what follows the first `offset` bytes of a blob. Raises Away when it has not kept just so many.
+
+        When the source raises, what came before is kept if it can be, so that the next try begins there.
+        """
 
 
 class Exchange(Protocol):
-    """The contract of an exchange plugin.
+    """The contract of an exchange plugin. It is opened with the `Peers` that it may speak with.
 
     What is sent to one recipient by calls that follow each other arrives in that order; calls that are made at the same
     time have none. A call returns when the recipient has what was sent on its disk. It may arrive more than once: whose
-    call failed cannot know whether it did. Raises Away or Full (try again), and Invalid when the recipient refuses it
-    or nobody knows the recipient's profile.
+    call failed cannot know whether it did.
+
+    Raises Invalid when the recipient refuses this one thing. All else lies between two nodes and may heal, from a
+    cable to a certificate or a profile that nobody knows yet: it raises Away or Full, try again. So what is behind it
+    for the same recipient need not be tried before.
     """
 
     name: str
@@ -67,14 +97,16 @@ class Exchange(Protocol):
     def profile(self, node: str) -> PeerProfile:
         """What the node of this name has to publish so that others can reach it here."""
 
-    async def serve(self, receiver: Receiver, peer_of: PeerOf) -> NoReturn:
-        """Take in what comes until cancelled; what is not asked to be sent in this time waits for it.
+    async def serve(
+        self, receiver: Receiver, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """Take in what comes until cancelled; started when what is sent here arrives.
 
-        Only peers whose profile `peer_of` knows are heard, and only as who they proved to be.
+        Only registered peers are heard, and only as who they proved to be.
         """
 
     async def send_message(self, route: Route, message: bytes) -> None:
         """Bring the text of a transport wrapper to a node."""
 
-    async def send_blob(self, route: Route, namespace: str, data: bytes, source: Source, *, size: int) -> None:
-        """Bring a blob of `size` bytes to a node. The source is read from its start, and once."""
+    async def send_blob(self, route: Route, transfer: Transfer, source: Source) -> None:
+        """Bring a blob to a node, from where an earlier try broke off. The source is read from its start, and once."""

@@ -1,7 +1,7 @@
 """What a plugin is given when it is opened, and how ffd finds it.
 
-A plugin is an entry point of the group `ffd.ledgers` or `ffd.storages`: a function of one `PluginSetting` that returns
-an async context manager of the port. It checks its options and refuses what it does not know with Invalid.
+A plugin is an entry point of the group `ffd.ledgers`, `ffd.storages` or `ffd.exchanges`: a function of one
+`PluginSetting` (an exchange's is given its `Peers` too) that returns an async context manager of the port. It checks its options and refuses what it does not know with Invalid.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffd.model.errors import Invalid
+from ffd.ports.exchange import Exchange, Peers
 from ffd.ports.ledger import Ledger
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.ports.wallet import Wallet
@@ -20,13 +21,18 @@ from ffd.world import World
 
 @dataclass(frozen=True, slots=True)
 class PluginSetting:
-    """One plugin of a node: its `name` in the configuration, its options, the node's state folder and its keys."""
+    """One plugin of a node: its `name` in the configuration, its options, the node's state folder and its keys.
+
+    `org` and `node` are the names of the organisation and of its node.
+    """
 
     world: World
     name: str
     options: Mapping[str, object]
     home: Path
     wallet: Wallet
+    org: str = "org0"
+    node: str = "node0"
 
     def text(self, option: str, default: str) -> str:
         """A text option. Raises Invalid when it is something else."""
@@ -46,3 +52,4 @@ class PluginSetting:
 
 LedgerOpener = Callable[[PluginSetting], AbstractAsyncContextManager[Ledger]]
 StorageOpener = Callable[[PluginSetting], AbstractAsyncContextManager[SharedStorage]]
+ExchangeOpener = Callable[[PluginSetting, Peers], AbstractAsyncContextManager[Exchange]]
