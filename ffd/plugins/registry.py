@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from ffd.model.errors import Invalid
 
 if TYPE_CHECKING:  # a look at the configuration needs no plugin
-    from ffd.ports.plugin import LedgerOpener, StorageOpener
+    from ffd.ports.plugin import ExchangeOpener, LedgerOpener, StorageOpener
 
-LEDGERS, STORAGES = "ffd.ledgers", "ffd.storages"
+LEDGERS, STORAGES, EXCHANGES = "ffd.ledgers", "ffd.storages", "ffd.exchanges"
 OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     LEDGERS: {
         "file": ("ffd.plugins.ledger.file", "open_file_ledger"),
@@ -23,6 +23,10 @@ OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     STORAGES: {
         "directory": ("ffd.plugins.sharedstorage.directory", "open_directory_storage"),
         "memory": ("ffd.plugins.sharedstorage.memory", "open_memory_storage"),
+    },
+    EXCHANGES: {
+        "loopback": ("ffd.plugins.exchange.loopback", "open_loopback_exchange"),
+        "memory": ("ffd.plugins.exchange.memory", "open_memory_exchange"),
     },
 }
 
@@ -35,6 +39,11 @@ def ledger_opener(plugin: str) -> LedgerOpener:
 def storage_opener(plugin: str) -> StorageOpener:
     """How to open shared storages of this kind. Raises Invalid when no such plugin is installed."""
     return cast("StorageOpener", _find(STORAGES, plugin))
+
+
+def exchange_opener(plugin: str) -> ExchangeOpener:
+    """How to open data exchanges of this kind. Raises Invalid when no such plugin is installed."""
+    return cast("ExchangeOpener", _find(EXCHANGES, plugin))
 
 
 def check_known(group: str, plugin: str) -> None:

@@ -30,20 +30,23 @@ class PeerProfile:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """From which node to which: both as the `id` of their profiles."""
+    """In which namespace, by the network's name, and from which node to which: as the `id` of their profiles there.
 
+    A node is known in one namespace at a time: in another, the same id may be a stranger's.
+    """
+
+    namespace: str
     sender: str
     recipient: str
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A blob on its way: the network's name of the namespace, and the 16-byte id of the data item it belongs to.
+    """A blob on its way: the 16-byte id of the data item it belongs to.
 
     Whoever sends says its SHA-256 and its size in bytes; what comes from FireFly's own exchange says neither.
     """
 
-    namespace: str
     data: bytes
     hash: bytes | None = None
     size: int | None = None
@@ -52,22 +55,22 @@ class Transfer:
 class Peers(Protocol):
     """The nodes that are registered in the namespaces of an exchange; asked anew each time, since profiles change."""
 
-    def find(self, id: str) -> PeerProfile | None:
-        """The profile of a node by its `id`."""
+    def find(self, namespace: str, id: str) -> PeerProfile | None:
+        """The profile of a node by its `id`, in the namespace of this name in its network."""
 
     def all(self) -> Sequence[PeerProfile]:
-        """All profiles, of nodes here too."""
+        """All profiles of all namespaces, of nodes here too."""
 
 
 class Receiver(Protocol):
     """Who takes in what others send. When a call returns, what it took is on disk: the sender may forget it.
 
-    The sender has proved that it is `route.sender`. Raises Away or Full (it shall try again), NotFound when nobody here
-    is `route.recipient`, and Invalid for what can never be taken.
+    The sender has proved that it is `route.sender` in that namespace. Raises Away or Full (it shall try again),
+    NotFound when nobody here is `route.recipient`, and Invalid for what can never be taken.
     """
 
     async def take_message(self, route: Route, message: bytes) -> None:
-        """Take the text of a transport wrapper (FireFly reference 6.4)."""
+        """Take the text of a transport wrapper (FireFly reference 6.4), whose batch is of `route.namespace`."""
 
     async def blob_offset(self, route: Route, transfer: Transfer) -> int:
         """How many bytes of the blob are here from a try that broke off: the sender may begin after them."""

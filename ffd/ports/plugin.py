@@ -1,7 +1,8 @@
 """What a plugin is given when it is opened, and how ffd finds it.
 
 A plugin is an entry point of the group `ffd.ledgers`, `ffd.storages` or `ffd.exchanges`: a function of one
-`PluginSetting` (an exchange's is given its `Peers` too) that returns an async context manager of the port. It checks its options and refuses what it does not know with Invalid.
+`PluginSetting` (an exchange's is given its `Peers` too) that returns an async context manager of the port. It checks
+its options and refuses what it does not know with Invalid.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class PluginSetting:
     wallet: Wallet
     org: str = "org0"
     node: str = "node0"
+
+    @property
+    def peer(self) -> str:
+        """How the node is called among those that it exchanges with, as long as nothing else proves its name."""
+        return f"{self.org}-{self.node}"
 
     def text(self, option: str, default: str) -> str:
         """A text option. Raises Invalid when it is something else."""

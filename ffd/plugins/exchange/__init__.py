@@ -1,0 +1,1 @@
+"""Data exchanges: `loopback` reaches this node alone, `https` others, `memory` those of one run of a test."""
