@@ -24,6 +24,8 @@ class Root(LazyGroup):
         name: f"ffctl.commands.{module}"
         for name, module in (
             ("broadcast", "broadcast"),
+            ("send", "send"),
+            ("request", "request"),
             ("tail", "tail"),
             ("status", "status"),
             ("wait", "wait"),
@@ -32,6 +34,8 @@ class Root(LazyGroup):
             ("event", "event"),
             ("batch", "batch"),
             ("pin", "pin"),
+            ("identity", "identity"),
+            ("group", "group"),
             ("version", "version"),
             ("help", "help"),
             ("completion", "completion"),

@@ -62,15 +62,15 @@ class Client:
 
     def broadcast(self, message: bytes, *, confirm_s: float | None = None) -> bytes:
         """Send a broadcast; with `confirm_s` wait that many seconds for its confirmation."""
-        if confirm_s is None:
-            return self._ask("POST", f"{self._base}/messages/broadcast", body=message)
-        return self._ask(
-            "POST",
-            f"{self._base}/messages/broadcast?confirm=true",
-            body=message,
-            wait_s=confirm_s,
-            headers={"Request-Timeout": f"{max(1, round(confirm_s * 1000))}ms"},
-        )
+        return self._post("messages/broadcast", message, confirm_s)
+
+    def send_private(self, message: bytes, *, confirm_s: float | None = None) -> bytes:
+        """Send a private message; with `confirm_s` wait that many seconds for its confirmation."""
+        return self._post("messages/private", message, confirm_s)
+
+    def request(self, message: bytes, *, reply_s: float) -> bytes:
+        """Send a request; its reply, which is waited for so many seconds."""
+        return self._post("messages/requestreply", message, reply_s, confirm=False)
 
     def messages(self, query: Query) -> list[bytes]:
         """Messages that match."""
@@ -97,6 +97,10 @@ class Client:
         """One batch."""
         return self._ask("GET", f"{self._base}/batches/{uuid(id)}")
 
+    def cancel_batch(self, id: str) -> bytes:
+        """Give up a batch that cannot be sent."""
+        return self._ask("POST", f"{self._base}/batches/{uuid(id)}/cancel")
+
     def pins(self, query: Query) -> list[bytes]:
         """Pins that match."""
         return self._list("pins", query)
@@ -104,6 +108,38 @@ class Client:
     def operations(self, query: Query) -> list[bytes]:
         """Operations that match."""
         return self._list("operations", query)
+
+    def groups(self, query: Query) -> list[bytes]:
+        """Groups that match."""
+        return self._list("groups", query)
+
+    def group(self, hash: str) -> bytes:
+        """One group, by its hash."""
+        return self._ask("GET", f"{self._base}/groups/{quote(hash, safe='')}")
+
+    def identities(self, query: Query) -> list[bytes]:
+        """Identities that match."""
+        return self._list("identities", query)
+
+    def identity(self, id: str) -> bytes:
+        """One identity, by its id or DID, with what proves it."""
+        return self._ask("GET", f"{self._base}/identities/{quote(id, safe=':/')}?fetchverifiers=true")
+
+    def identity_of(self, kind: str, name: str) -> bytes:
+        """One of `organizations` or `nodes` by its name, with what proves it."""
+        return self._ask("GET", f"{self._base}/network/{kind}/{quote(name, safe='')}?fetchverifiers=true")
+
+    def claim(self, identity: bytes, *, confirm_s: float | None) -> bytes:
+        """Claim an identity; with `confirm_s` wait so many seconds until it is known."""
+        return self._post("identities", identity, confirm_s)
+
+    def claim_own(self, kind: str, *, confirm_s: float | None) -> bytes:
+        """Claim what the node is itself: of `organizations` its own, of `nodes` itself."""
+        return self._post(f"network/{kind}/self", b"{}", confirm_s)
+
+    def make_key(self) -> bytes:
+        """A new key of this node, for an identity of its own."""
+        return self._ask("POST", f"{self._base}/keys", body=b"{}")
 
     def subscriptions(self, query: Query) -> list[bytes]:
         """Durable subscriptions that match."""
@@ -120,6 +156,16 @@ class Client:
     def delete_subscription(self, id: str) -> None:
         """Delete a durable subscription and its offset."""
         self._ask("DELETE", f"{self._base}/subscriptions/{quote(id, safe='')}")
+
+    def _post(self, route: str, body: bytes, wait_s: float | None, *, confirm: bool = True) -> bytes:
+        """Ask for something that can be waited for, `wait_s` seconds; without them the first answer will do."""
+        target = f"{self._base}/{route}"
+        if wait_s is None:
+            return self._ask("POST", target, body=body)
+        patience = {"Request-Timeout": f"{max(1, round(wait_s * 1000))}ms"}
+        return self._ask(
+            "POST", f"{target}?confirm=true" if confirm else target, body=body, wait_s=wait_s, headers=patience
+        )
 
     def _list(self, collection: str, query: Query) -> list[bytes]:
         import msgspec

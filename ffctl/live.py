@@ -32,6 +32,7 @@ EVENT_TYPES = (
     "blockchain_contract_deploy_op_failed",
 )
 """All of `ffd.model.event`, kept here too since its import costs more than the rest of a start."""
+IDENTITY_TYPES = ("org", "node", "custom")
 FILTER_KEYS = (
     "events",
     "topic",
@@ -65,6 +66,41 @@ def topics(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
                 row.get("topic", "") for row in map(_row, client.events([("limit", "500"), ("sort", "-sequence")]))
             )
             if topic
+        ),
+        incomplete,
+    )
+
+
+def organizations(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Names of organisations."""
+    return _asked(
+        ctx,
+        lambda client: (
+            (row["name"], row.get("description", ""))
+            for row in map(_row, client.identities([("type", "=org"), ("limit", "1000")]))
+        ),
+        incomplete,
+    )
+
+
+def identities(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """DIDs of identities."""
+    return _asked(
+        ctx,
+        lambda client: (
+            (row["did"], row.get("description", "")) for row in map(_row, client.identities([("limit", "1000")]))
+        ),
+        incomplete,
+    )
+
+
+def groups(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Names of groups, and the hashes of those that have none."""
+    return _asked(
+        ctx,
+        lambda client: (
+            (row["name"] or row["hash"], f"{len(row['members'])} members")
+            for row in map(_row, client.groups([("limit", "1000")]))
         ),
         incomplete,
     )

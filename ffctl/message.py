@@ -1,4 +1,4 @@
-"""The messages that `ffctl broadcast` sends: their text from the command line, from lines, from NDJSON objects."""
+"""The messages that ffctl sends: their text from the command line, from lines, from NDJSON objects."""
 
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ffctl.failure import bad_input
+from ffctl.recipients import Recipients
 
 
 class _Object(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +35,10 @@ class Envelope:
     tag: str | None = None
     cid: str | None = None
     key: str | None = None
+    author: str | None = None
+    whom: Recipients = Recipients()
+    txtype: str | None = None
+    type: str | None = None
 
     def of_text(self, text: str, key: str | None = None) -> str:
         """A message whose value is this text."""
@@ -64,10 +69,11 @@ class Envelope:
         header: dict[str, Any] = {}
         if topics:
             header["topics"] = topics
-        texts = (("tag", found.tag or self.tag), ("cid", found.cid or self.cid))
-        header |= {name: text for name, text in texts if text}
+        header |= _header(self) | {name: text for name, text in (("tag", found.tag), ("cid", found.cid)) if text}
         header |= found.header or {}
         message: dict[str, Any] = {"header": header}
+        if self.whom.members:
+            message["group"] = _group(self.whom)
         message["data"] = found.data if found.data is not None else [{"value": found.value}]
         if key := found.idempotencyKey or key:
             message["idempotencyKey"] = key
@@ -97,10 +103,25 @@ def _wrap(envelope: Envelope) -> tuple[str, str]:
     """What stands before and after the value: made once, since a stream sends a hundred thousand of them."""
     if envelope not in _wraps:
         fields = [f'"topics":[{",".join(map(quoted, envelope.topics))}]'] if envelope.topics else []
-        fields += [f'"tag":{quoted(envelope.tag)}'] if envelope.tag is not None else []
-        fields += [f'"cid":{quoted(envelope.cid)}'] if envelope.cid is not None else []
-        _wraps[envelope] = (f'{{"header":{{{",".join(fields)}}},"data":[{{"value":', "}]")
+        fields += [f'"{name}":{quoted(text)}' for name, text in _header(envelope).items()]
+        group = f',"group":{msgspec.json.encode(_group(envelope.whom)).decode()}' if envelope.whom.members else ""
+        _wraps[envelope] = (f'{{"header":{{{",".join(fields)}}},"data":[{{"value":', f"}}]{group}")
     return _wraps[envelope]
+
+
+def _header(envelope: Envelope) -> dict[str, str]:
+    """What the command line says in texts."""
+    texts = {
+        "tag": envelope.tag, "cid": envelope.cid, "author": envelope.author, "group": envelope.whom.group,
+        "txtype": envelope.txtype, "type": envelope.type,
+    }  # fmt: skip
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _group(whom: Recipients) -> dict[str, Any]:
+    """FireFly's InputGroup."""
+    members = [{"identity": identity} | ({"node": node} if node else {}) for identity, node in whom.members]
+    return ({"name": whom.name} if whom.name else {}) | {"members": members}
 
 
 def _short(raw: str) -> str:

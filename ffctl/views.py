@@ -41,6 +41,16 @@ def _messages_in(row: Any) -> str:
     return str(len(messages)) if isinstance(messages, list) else ""
 
 
+def _members(row: Any) -> str:
+    """Whose group it is: the DIDs without what all have in common."""
+    members = lookup(row, "members") or []
+    return ",".join(text_of(member.get("identity")).removeprefix("did:firefly:") for member in members)
+
+
+def _key(row: Any) -> Any:
+    return lookup(row, "verifiers.0.value")
+
+
 _TIME = 30  # cells: a time with nine digits
 
 _MESSAGE_NAMES = (
@@ -135,6 +145,29 @@ SUBSCRIPTION = View(
         Column("ID", "id", 36),
         Column("FILTER", _filter, 8),
     ),
+)
+
+GROUP = View(
+    (
+        Column("CREATED", "created", _TIME, time=True),
+        Column("NAME", "name", 12),
+        Column("HASH", "hash", 64, 12),
+        Column("MEMBERS", _members, 16),
+    ),
+    id="hash",
+)
+
+IDENTITY = View(
+    (
+        Column("CREATED", "created", _TIME, time=True),
+        Column("TYPE", "type", 6),
+        Column("NAME", "name", 12),
+        Column("DID", "did", 24),
+        Column("CLAIMED", lambda row: lookup(row, "messages.claim") is not None, 7),
+        Column("ID", "id", 36),
+        Column("DESCRIPTION", "description", 16),
+    ),
+    names=(("claim", "messages.claim"), ("key", _key)),
 )
 
 SENT = View(

@@ -24,7 +24,10 @@ from wsproto.utilities import LocalProtocolError
 
 Row = dict[str, Any]
 BASE = "/api/v1/namespaces/default/"
-KEYS = {"messages": "header.", "events": "", "batches": "", "pins": "", "subscriptions": ""}
+KEYS = {
+    "messages": "header.", "events": "", "batches": "", "pins": "", "subscriptions": "", "groups": "", "identities": "",
+}  # fmt: skip
+IDS = {"messages": "header.id", "groups": "hash"}
 
 
 def uid(number: int) -> str:
@@ -50,6 +53,8 @@ class Node:
     acks: list[str] = field(default_factory=list)
     starts: list[Row] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    posted: list[tuple[str, Row]] = field(default_factory=list)
+    reply: Row | None = None
     offsets: dict[str, int] = field(default_factory=dict)
     readers: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -146,6 +151,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         node, url = self.server.node, urllib.parse.urlsplit(self.path)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        node.posted.append((url.path.removeprefix(BASE), body))
         if url.path == f"{BASE}subscriptions":
             return self.answer(*node.subscribe(body))
         row = node.broadcast(body)
@@ -153,6 +159,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(409 if "FF10430" in row["error"] else 400, row)
         if "confirm" in url.query and row["state"] == "rejected":
             return self.answer(500, {"error": f"FF10269: Message with ID '{row['header']['id']}' was rejected."})
+        if url.path.endswith("/requestreply"):
+            late = {"error": f"FF10260: The request with id 'x' timed out: message '{row['header']['id']}' is sent"}
+            return self.answer(200 if node.reply else 408, node.reply or late)
         return self.answer(202, row)
 
     def do_DELETE(self) -> None:
@@ -177,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         name, _, id = path.partition("/")
         rows = self.server.node.rows.get(name, [])
         if id:
-            found = [row for row in rows if at(row, f"{KEYS[name]}id") == id]
+            found = [row for row in rows if at(row, IDS.get(name, "id")) == id]
             return self.answer(200, found[0]) if found else self.answer(404, {"error": "FF10109: Not found"})
         return self.answer(200, selected(name, rows, query))
 
@@ -295,6 +304,7 @@ class Socket:
             self.open = False
             self.sock.shutdown(2)
         elif frame["type"] == "send":
+            self.node.posted += [("send", message) for message in frame["messages"]]
             rows = [self.node.broadcast(message) for message in frame["messages"]]
             goodbye = CloseConnection(1001, "ffd stops") if self.frames == self.node.goodbye_at_frame else None
             self.say({"type": "accepted", "id": frame["id"], "messages": [

@@ -23,6 +23,7 @@ WAYS: dict[str, tuple[list[str], set[str]]] = {
     "a completion script": (["completion", "bash"], STREAMS | CALLS | PERSON),
     "a call": (["status"], STREAMS | PERSON),
     "a message": (["broadcast", "--topic", "t", "hello", "-o", "ndjson"], STREAMS | PERSON),
+    "a private message": (["send", "--to", "org2", "hello", "-o", "ndjson"], STREAMS | PERSON),
     "a list": (["msg", "list"], STREAMS | PERSON),
     "a stream": (["tail", "--idle", "10ms"], PERSON),
 }
