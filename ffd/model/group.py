@@ -62,5 +62,10 @@ def group_hash(namespace: str, name: str, members: Sequence[Member]) -> bytes:
 def group_identity_json(namespace: str, name: str, members: Sequence[Member]) -> str:
     """The hashed text: network namespace, name and members in the order given."""
     lead = f'"namespace":{json_string(namespace)},' if namespace else ""
+    return f'{{{lead}"name":{json_string(name)},"members":{members_json(members)}}}'
+
+
+def members_json(members: Sequence[Member]) -> str:
+    """The array of members in the order given, as it is hashed."""
     listed = ",".join([f'{{"identity":{json_string(member.identity)},"node":"{member.node}"}}' for member in members])
-    return f'{{{lead}"name":{json_string(name)},"members":[{listed}]}}'
+    return f"[{listed}]"

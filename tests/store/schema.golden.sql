@@ -192,9 +192,12 @@ CREATE TABLE message_states (
     batch         INTEGER REFERENCES batches (sequence),
     confirmed     INTEGER,
     reject_reason TEXT
-) STRICT;
+, private INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX message_states_confirmed ON message_states (namespace, confirmed);
+
+CREATE INDEX message_states_private ON message_states (namespace, message)
+ WHERE private = 1 AND state = 'ready' AND batch IS NULL;
 
 CREATE TABLE messages (
     sequence        INTEGER PRIMARY KEY,
@@ -229,6 +232,11 @@ CREATE TABLE nextpins (
     UNIQUE (namespace, context, identity)
 ) STRICT;
 
+CREATE TABLE nonces (
+    hash  BLOB PRIMARY KEY,
+    nonce INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE offsets (
     type    TEXT NOT NULL,           -- batch, ledger, aggregator, subscription
     name    TEXT NOT NULL,
@@ -259,6 +267,18 @@ CREATE TABLE operations (
 CREATE INDEX operations_tx ON operations (tx);
 
 CREATE INDEX operations_unfinished ON operations (type, sequence) WHERE status IN ('Initialized', 'Pending');
+
+CREATE TABLE owed (
+    operation INTEGER PRIMARY KEY REFERENCES operations (sequence),
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    node      BLOB NOT NULL,
+    batch     INTEGER NOT NULL REFERENCES batches (sequence),
+    data      BLOB                   -- the item whose blob is meant; NULL for the batch itself
+) STRICT;
+
+CREATE INDEX owed_batch ON owed (batch);
+
+CREATE INDEX owed_node ON owed (namespace, node, operation);
 
 CREATE TABLE pins (
     sequence        INTEGER PRIMARY KEY,
