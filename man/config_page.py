@@ -107,6 +107,9 @@ ABOUT = {
     "embedded ledger, is always there unless it is configured otherwise.",
     "storages": "Where payloads of broadcasts are put for all members.\nA table for each, by the name that namespaces "
     "use; \\(lqlocal\\(rq, a folder, is always there unless it is configured otherwise.",
+    "exchanges": "What brings private messages to the nodes of other members.\nA table for each, by the name that "
+    "namespaces use; \\(lqlocal\\(rq, which reaches this node alone, is always there unless it is configured "
+    "otherwise.",
     "http": "The same interface over TCP, for what cannot use the socket; there is none unless an address is set.\nA "
     "TCP listener of the service manager comes instead of address and port, and keeps the other rules.",
     "limits": "Where a clear refusal comes before damage.",
@@ -128,7 +131,9 @@ the folder, in
 .Va state_dir
 unless it is absolute (default
 .Pa storage ) .
-.It ledger Dq memory , storage Dq memory
+.It exchange Dq loopback
+none.
+.It ledger Dq memory , storage Dq memory , exchange Dq memory
 gone when the process ends; for tests.
 .El
 .Sh FILES

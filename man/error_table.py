@@ -21,7 +21,7 @@ RANGES = {
     "FFD1": "configuration and daemon",
     "FFD2": "API, messages and what they carry",
     "FFD3": "store",
-    "FFD4": "ledger and shared storage",
+    "FFD4": "ledger, shared storage and data exchange",
     "FFD5": "delivery",
     "FFD6": "ffctl",
 }

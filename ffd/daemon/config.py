@@ -18,7 +18,7 @@ from ffd.model.errors import Invalid
 from ffd.model.names import check_name
 from ffd.plugins import registry
 
-ROLES = ("sequencer", "intake", "aggregator", "indexer")
+ROLES = ("sequencer", "intake", "exchange", "aggregator", "indexer")
 """What a process may be restricted to with `roles`, so that several can share a node's work."""
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "FFD_SOCKET": ("socket", "path"), "--socket": ("socket", "path"),
@@ -27,6 +27,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "--log-level": ("log", "level"),
 }  # fmt: skip
 """Variables and arguments that do not spell out their key."""
+PLUGINS = {"ledgers": registry.LEDGERS, "storages": registry.STORAGES, "exchanges": registry.EXCHANGES}
 NOTHING: Mapping[str, str] = {}
 RELOADED = (
     "log.level", "timeouts.stop_s",
@@ -78,6 +79,8 @@ class NamespaceConfig:
     description: str = key.text("", "what users read about the namespace")
     ledger: str = key.name("local", "the ledger that orders its messages: one of ledgers")
     storage: str = key.name("local", "the shared storage of its broadcasts: one of storages")
+    exchange: str = key.name("local", "the data exchange of its private messages: one of exchanges")
+    register: bool = key.switch(False, "claim the organisation and this node in the network as soon as it runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,14 @@ class StorageConfig:
     """One shared storage."""
 
     plugin: str = key.text("directory", "the plugin: directory, memory, or an entry point of the group ffd.storages")
+    options: Mapping[str, object] = key.options("what the plugin is told")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeConfig:
+    """One data exchange."""
+
+    plugin: str = key.text("loopback", "the plugin: loopback, memory, or an entry point of the group ffd.exchanges")
     options: Mapping[str, object] = key.options("what the plugin is told")
 
 
@@ -162,6 +173,7 @@ class Config:
     namespaces: Mapping[str, NamespaceConfig] = key.tables(NamespaceConfig, default=NamespaceConfig())
     ledgers: Mapping[str, LedgerConfig] = key.tables(LedgerConfig, local=LedgerConfig())
     storages: Mapping[str, StorageConfig] = key.tables(StorageConfig, local=StorageConfig())
+    exchanges: Mapping[str, ExchangeConfig] = key.tables(ExchangeConfig, local=ExchangeConfig())
     batch: BatchConfig = key.section(BatchConfig)
     aggregator: AggregatorConfig = key.section(AggregatorConfig)
     delivery: DeliveryConfig = key.section(DeliveryConfig)
@@ -255,7 +267,7 @@ def _put(table: dict[str, object], key: tuple[str, ...], value: object) -> None:
 
 
 def _complete(config: Config, environ: Mapping[str, str]) -> Config:
-    """What depends on the user and on other keys: the folders, and the default ledger and storage."""
+    """What depends on the user and on other keys: the folders, and the default ledger, storage, exchange."""
     path = config.socket.path or str(paths.socket_path(environ))
     state = str(Path(config.state_dir or str(paths.state_dir(environ))).expanduser().absolute())
     return replace(
@@ -268,18 +280,21 @@ def _complete(config: Config, environ: Mapping[str, str]) -> Config:
         },
         ledgers={"local": LedgerConfig()} | dict(config.ledgers),
         storages={"local": StorageConfig()} | dict(config.storages),
+        exchanges={"local": ExchangeConfig()} | dict(config.exchanges),
     )
 
 
 def _check_whole(config: Config, reading: Reading) -> None:
     """What no key shows by itself."""
-    for kind in ("namespaces", "ledgers", "storages"):
+    for kind in ("namespaces", "ledgers", "storages", "exchanges"):
         for name in getattr(config, kind):
             _check_name(name, (kind, name), reading)
     for name, namespace in config.namespaces.items():
         _check_known("ledger", namespace.ledger, config.ledgers, ("namespaces", name, "ledger"), reading)
         _check_known("storage", namespace.storage, config.storages, ("namespaces", name, "storage"), reading)
+        _check_known("exchange", namespace.exchange, config.exchanges, ("namespaces", name, "exchange"), reading)
     _check_networks(config, reading)
+    _check_exchanges(config, reading)
     default = config.node.default_namespace
     _check_known("namespace", default, config.namespaces, ("node", "default_namespace"), reading)
     _check_plugins(config, reading)
@@ -306,8 +321,23 @@ def _check_networks(config: Config, reading: Reading) -> None:
             )
 
 
+def _check_exchanges(config: Config, reading: Reading) -> None:
+    """A message that comes in says its network by name alone, so networks of one exchange need different ones."""
+    taken: dict[tuple[str, str], tuple[str, str]] = {}
+    for name, namespace in config.namespaces.items():
+        if config.exchanges.get(namespace.exchange, ExchangeConfig()).plugin == "loopback":
+            continue
+        first, ledger = taken.setdefault((namespace.exchange, namespace.network_name), (name, namespace.ledger))
+        if ledger != namespace.ledger:
+            reading.fault(
+                ("namespaces", name, "exchange"),
+                f"exchange {namespace.exchange!r} takes in what is for a network {namespace.network_name!r} for "
+                f"namespace {first!r} already: give this one another exchange",
+            )
+
+
 def _check_plugins(config: Config, reading: Reading) -> None:
-    for kind, group in (("ledgers", registry.LEDGERS), ("storages", registry.STORAGES)):
+    for kind, group in PLUGINS.items():
         for name, each in getattr(config, kind).items():
             try:
                 registry.check_known(group, each.plugin)

@@ -8,6 +8,7 @@ from ffd.daemon.config import Config
 from ffd.inbound.rewind import key_known
 from ffd.model.errors import Conflict
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace, node_did, org_did
+from ffd.ports.exchange import Exchange, profile_json
 from ffd.ports.ledger import Ledger
 from ffd.store import Store, Transaction, identities, namespaces, offsets
 from ffd.store.identities import NODE, ORG, IdentityRow
@@ -16,15 +17,16 @@ from ffd.world import World
 _log = logging.getLogger(__name__)
 
 
-async def join(world: World, store: Store, config: Config, name: str, ledger: Ledger) -> Namespace:
+async def join(world: World, store: Store, config: Config, name: str, ledger: Ledger, exchange: Exchange) -> Namespace:
     """Take part in namespace `name`: its rows exist, and the node's own identities are known in it.
 
     Raises Conflict when the node's key is known under another name, or the namespace cannot leave where it was.
     """
-    return await store.write(lambda tx: _join(tx, world, config, name, ledger))
+    profile = profile_json(exchange.profile(config.node.name))
+    return await store.write(lambda tx: _join(tx, world, config, name, ledger, profile))
 
 
-def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledger) -> Namespace:
+def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledger, profile: str) -> Namespace:
     now, key = world.now(), ledger.default_key()
     network_name = config.namespaces[name].network_name or name
     number, created = namespaces.ensure(tx, name, network_name, now)
@@ -36,8 +38,9 @@ def _join(tx: Transaction, world: World, config: Config, name: str, ledger: Ledg
     )
     org_id = identities.register(tx, number, org)
     _own_key(tx, number, name, org, org_id, key)
-    node = IdentityRow(world.new_id(), node_did(config.node.name), NODE, org_id, config.node.name, None, now)
+    node = IdentityRow(world.new_id(), node_did(config.node.name), NODE, org_id, config.node.name, None, now, profile)
     node_id = identities.register(tx, number, node)
+    identities.describe_unclaimed(tx, number, node_id, profile)
     return Namespace(
         number=number, name=name, network_name=network_name, created=created, org_id=org_id, org_name=config.org.name,
         node_id=node_id, node_name=config.node.name, author=org.did, key=key,

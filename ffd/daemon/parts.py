@@ -12,10 +12,12 @@ from pathlib import Path
 from ffd.daemon.config import Config
 from ffd.daemon.keys import signing_key
 from ffd.daemon.membership import join
+from ffd.daemon.peers import RegisteredPeers
 from ffd.model.errors import Broken
 from ffd.model.namespace import Namespace
 from ffd.outbound.flushes import FlushRecord
 from ffd.plugins import registry
+from ffd.ports.exchange import Exchange
 from ffd.ports.ledger import Ledger
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
@@ -43,6 +45,7 @@ class Member:
     namespace: Namespace
     ledger: Ledger
     storage: SharedStorage
+    exchange: Exchange
     flushes: FlushRecord = field(default_factory=FlushRecord)
 
 
@@ -72,10 +75,14 @@ async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
             blobs = BlobFiles(world, store, home / BLOBS, blob_limits(config))
         ledgers = await _open_ledgers(stack, config, world, wallet)
         storages = await _open_storages(stack, config, world, wallet)
+        peers = {name: RegisteredPeers(store) for name in config.exchanges}
+        exchanges = await _open_exchanges(stack, config, world, wallet, peers)
         members: dict[str, Member] = {}
-        for name, namespace in config.namespaces.items():
-            ledger, storage = ledgers[namespace.ledger], storages[namespace.storage]
-            members[name] = Member(await join(world, store, config, name, ledger), ledger, storage)
+        for name, each in config.namespaces.items():
+            ledger, storage, exchange = ledgers[each.ledger], storages[each.storage], exchanges[each.exchange]
+            namespace = await join(world, store, config, name, ledger, exchange)
+            peers[each.exchange].join(namespace.network_name, namespace.number)
+            members[name] = Member(namespace, ledger, storage, exchange)
         yield Parts(world, config, store, blobs, members, wallet, process=str(os.getpid()))
 
 
@@ -95,11 +102,15 @@ def usable(path: Path) -> Iterator[None]:
         raise Broken("FFD1105", f"{what} cannot be used ({error.strerror}): {wanted}, or choose another") from error
 
 
+def _setting(config: Config, world: World, wallet: Wallet, name: str, options: Mapping[str, object]) -> PluginSetting:
+    home, org, node = Path(config.state_dir), config.org.name, config.node.name
+    return PluginSetting(world, name, options, home, wallet, org, node)
+
+
 async def _open_ledgers(stack: AsyncExitStack, config: Config, world: World, wallet: Wallet) -> dict[str, Ledger]:
-    home = Path(config.state_dir)
     return {
         name: await stack.enter_async_context(
-            registry.ledger_opener(each.plugin)(PluginSetting(world, name, each.options, home, wallet))
+            registry.ledger_opener(each.plugin)(_setting(config, world, wallet, name, each.options))
         )
         for name, each in config.ledgers.items()
     }
@@ -108,10 +119,20 @@ async def _open_ledgers(stack: AsyncExitStack, config: Config, world: World, wal
 async def _open_storages(
     stack: AsyncExitStack, config: Config, world: World, wallet: Wallet
 ) -> dict[str, SharedStorage]:
-    home = Path(config.state_dir)
     return {
         name: await stack.enter_async_context(
-            registry.storage_opener(each.plugin)(PluginSetting(world, name, each.options, home, wallet))
+            registry.storage_opener(each.plugin)(_setting(config, world, wallet, name, each.options))
         )
         for name, each in config.storages.items()
+    }
+
+
+async def _open_exchanges(
+    stack: AsyncExitStack, config: Config, world: World, wallet: Wallet, peers: Mapping[str, RegisteredPeers]
+) -> dict[str, Exchange]:
+    return {
+        name: await stack.enter_async_context(
+            registry.exchange_opener(each.plugin)(_setting(config, world, wallet, name, each.options), peers[name])
+        )
+        for name, each in config.exchanges.items()
     }

@@ -239,6 +239,11 @@ class _WithId(msgspec.Struct):
     id: object = None
 
 
+class _WireNodeProfile(_WithId):
+    endpoint: object = None
+    cert: object = None
+
+
 def peer_of(profile: str) -> str:
     """The text `id` of a profile; empty when there is none."""
     if not profile:
@@ -248,6 +253,23 @@ def peer_of(profile: str) -> str:
     except Invalid:
         return ""
     return wire.id if isinstance(wire.id, str) else ""
+
+
+class NodeProfile(msgspec.Struct, frozen=True):
+    """The profile of a node: how its data exchange is called, where it is, and its certificates in PEM."""
+
+    id: str = ""
+    endpoint: str = ""
+    cert: str = ""
+
+
+def peer_profile(profile: str) -> NodeProfile:
+    """What the profile of a node says of its data exchange; each field is empty unless it is a text."""
+    try:
+        wire, _ = decode_envelope(profile, _NODE_PROFILE)
+    except Invalid:
+        return NodeProfile()
+    return NodeProfile(*[each if isinstance(each, str) else "" for each in (wire.id, wire.endpoint, wire.cert)])
 
 
 def _read_base(wire: WireIdentity) -> IdentityBase:
@@ -268,4 +290,5 @@ def raw_id(text: str) -> bytes | None:
 _CLAIM = msgspec.json.Decoder(_WireClaim)
 _VERIFICATION = msgspec.json.Decoder(_WireVerification)
 _UPDATE = msgspec.json.Decoder(_WireUpdate)
+_NODE_PROFILE = msgspec.json.Decoder(_WireNodeProfile)
 _WITH_ID = msgspec.json.Decoder(_WithId)

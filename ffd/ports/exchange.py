@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+import msgspec
 import trio
 
+from ffd.model.canonical import canonical_json
 from ffd.ports.sharedstorage import Source
 
 
@@ -26,6 +28,12 @@ class PeerProfile:
     id: str
     endpoint: str
     certificates: str
+
+
+def profile_json(profile: PeerProfile) -> str:
+    """The profile that a node's identity is given."""
+    fields = {"id": profile.id, "endpoint": profile.endpoint, "cert": profile.certificates}
+    return canonical_json(msgspec.json.encode(fields))
 
 
 @dataclass(frozen=True, slots=True)

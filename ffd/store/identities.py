@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ffd.model.identity import verifier_hash
+from ffd.model.identity import DX_VERIFIER, verifier_hash
 from ffd.store.transaction import Transaction
 
 ORG, NODE, CUSTOM = "org", "node", "custom"
@@ -102,6 +102,13 @@ def update(tx: Transaction, namespace: int, id: bytes, profile: Profile, message
     )
 
 
+def describe_unclaimed(tx: Transaction, namespace: int, id: bytes, profile: str) -> None:
+    """What this node will claim for an identity, if it has not done so yet."""
+    tx.execute(
+        "UPDATE identities SET profile = ? WHERE namespace = ? AND id = ? AND claim IS NULL", (profile, namespace, id)
+    )
+
+
 def add_verifier(tx: Transaction, namespace: int, name: str, identity: bytes, type: str, value: str, now: int) -> None:
     """Record that the holder of `value` speaks for `identity`; the first to claim a key keeps it."""
     tx.execute(
@@ -142,6 +149,24 @@ def owner_of(tx: Transaction, namespace: int, type: str, value: str) -> Identity
         (namespace, type, value),
     )
     return None if row is None else IdentityRow(*row)
+
+
+def peers(tx: Transaction, namespace: int) -> list[tuple[str, str]]:
+    """The nodes that the network knows: what each one's data exchange is called, and its profile (JSON text)."""
+    rows = tx.execute(
+        """
+        SELECT v.value, coalesce(i.profile, '{}') FROM verifiers v
+          JOIN identities i ON i.id = v.identity AND i.namespace = v.namespace
+         WHERE v.namespace = ? AND v.type = ? AND i.claim IS NOT NULL ORDER BY v.value""",
+        (namespace, DX_VERIFIER),
+    )
+    return [(value, profile) for value, profile in rows]
+
+
+def peer(tx: Transaction, namespace: int, value: str) -> str | None:
+    """The profile (JSON text) of the node whose data exchange is called so, if the network knows it."""
+    found = owner_of(tx, namespace, DX_VERIFIER, value)
+    return None if found is None or found.claim is None else found.profile or "{}"
 
 
 def author_of(tx: Transaction, namespace: int, type: str, key: str) -> tuple[str, bytes] | None:

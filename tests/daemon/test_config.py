@@ -30,12 +30,13 @@ def faults(file: Path, text: str, **environ: str) -> list[str]:
     return refused.value.text.splitlines()
 
 
-def test_a_node_that_was_told_nothing_has_a_namespace_a_ledger_and_a_storage() -> None:
+def test_a_node_that_was_told_nothing_has_a_namespace_and_what_it_goes_through() -> None:
     config = default_config(HOME)
     assert (config.state_dir, config.socket.path, config.socket.mode) == ("/var/lib/ffd", "/run/ffd/ffd.sock", 0o600)
     assert config.namespaces["default"].network_name == "default"
     assert config.ledgers["local"].plugin == "file"
     assert config.storages["local"].plugin == "directory"
+    assert config.exchanges["local"].plugin == "loopback"
     assert (config.batch.messages_max, config.batch.bytes_max) == (200, 819_200)
 
 
@@ -131,11 +132,16 @@ WRONG = {
     ),
     "no such role": (
         'roles = ["intakes"]',
-        "ffd.toml:1: roles: 'intakes' is not one of sequencer, intake, aggregator, indexer; did you mean intake?",
+        "ffd.toml:1: roles: 'intakes' is not one of sequencer, intake, exchange, aggregator, indexer; did you mean "
+        "intake?",
     ),
     "no such ledger": (
         '[namespaces.default]\nledger = "main"',
         "ffd.toml:2: namespaces.default.ledger: there is no ledger 'main': name one of local",
+    ),
+    "no such exchange": (
+        '[namespaces.default]\nexchange = "main"',
+        "ffd.toml:2: namespaces.default.exchange: there is no exchange 'main': name one of local",
     ),
     "no such plugin": (
         '[ledgers.main]\nplugin = "flie"',
@@ -193,6 +199,12 @@ WRONG = {
         '[namespaces.default]\n[namespaces.trade]\nnetwork_name = "default"',
         "ffd.toml:3: namespaces.trade.network_name: network 'default' of ledger 'local' is namespace 'default' "
         "already: a network is read for one namespace",
+    ),
+    "two networks of one name on one exchange": (
+        '[exchanges.local]\nplugin = "memory"\n[ledgers.lab]\n[namespaces.default]\n[namespaces.lab]\n'
+        'network_name = "default"\nledger = "lab"\n',
+        "ffd.toml:5: namespaces.lab.exchange: exchange 'local' takes in what is for a network 'default' for namespace "
+        "'default' already: give this one another exchange",
     ),
     "limits at odds": (
         '[limits]\nmessage_bytes_max = "20Mb"',
