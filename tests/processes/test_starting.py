@@ -262,6 +262,19 @@ def test_what_holds_up_the_way_out_is_to_be_seen(node: Node) -> None:
     node.stop(daemon)
 
 
+def test_a_node_starts_while_its_shared_storage_is_away(node: Node) -> None:
+    node.state.mkdir(mode=0o700)
+    storage = node.state / "storage"
+    storage.write_text("in the way")
+    daemon = node.start()
+    assert daemon.logged(f"{storage} cannot be used (File exists): what needs it waits until it is there")
+    assert node.ffctl("broadcast", "-t", "t", "held up").code == 0
+    until("ffctl says why", lambda: "tries again   FFD4106: " in node.ffctl().out)
+    storage.unlink()
+    until("it goes on", lambda: node.confirmed("t") == ["held up"])
+    node.stop(daemon)
+
+
 def test_a_daemon_takes_all_the_descriptors_that_it_may_have(node: Node) -> None:
     """It is configured for more connections than a shell grants files."""
     daemon = node.start(before=["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from ffd.model.ids import parse_hash, sha256
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import Sink, Source
 from ffd.world import World
+
+log = logging.getLogger(__name__)
 
 ERRNO_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT
 
@@ -24,9 +27,13 @@ class DirectoryStorage:
         self.name = name
         self._root = root
         self._world = world
-        # All at once, so that no payload waits for the disk to keep a folder's name.
-        world.make_directory(root, [f"{number:02x}" for number in range(256)])
-        world.remove_unfinished(root)
+        try:
+            # All at once, so that no payload waits for the disk to keep a folder's name.
+            world.make_directory(root, [f"{number:02x}" for number in range(256)])
+            world.remove_unfinished(root)
+        except OSError as error:
+            # It may be another machine's, and away: the node does without it what can be done without it.
+            log.warning("%s cannot be used (%s): what needs it waits until it is there", root, error.strerror)
 
     async def put(self, content: bytes) -> str:
         # Written even when it is there: what is there may have been altered, and a look costs as much as the writing.
@@ -44,6 +51,7 @@ class DirectoryStorage:
 
     async def put_stream(self, source: Source) -> str:
         with _writing(self._root):
+            self._world.make_directory(self._root)
             sink = await self._world.create_file(self._root)
         async with aclosing(sink):
             while piece := await source.read():
