@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ffd.model.ids import parse_hash
 from ffd.store import blobs
 from ffd.store.blobs import BlobRow
 from ffd.store.engine import Store
+from ffd.store.partials import Partials
 from ffd.store.transaction import Transaction
 from ffd.world import FileSink, FileSource, World
 
@@ -49,6 +50,7 @@ class BlobFiles:
         self._read = 0
         world.make_directory(folder)
         world.remove_unfinished(folder)
+        self._partials = Partials(world, folder)
 
     @asynccontextmanager
     async def receive(self) -> AsyncIterator[Incoming]:
@@ -58,6 +60,30 @@ class BlobFiles:
             sink = await self._world.create_file(self._folder)
         async with aclosing(sink):
             yield Incoming(self, sink)
+
+    @asynccontextmanager
+    async def resume(self, key: bytes, *, offset: int, hash: bytes | None = None) -> AsyncIterator[Incoming]:
+        """Take in what follows the first `offset` bytes of a blob; what is not placed within the block is kept.
+
+        `key` (32 bytes) is what the blob is called until it is whole; `hash` what it is if the sender has said so.
+        Raises Away when not just so many bytes are here, or it is coming already; Full.
+        """
+        self.check_room()
+        sink = await self._partials.take_up(key)
+        async with aclosing(sink):
+            if sink.size != offset:
+                await sink.leave()
+                raise Away("FFD3107", f"{sink.size} bytes of the blob are here, not {offset}: go on behind them")
+            incoming = Incoming(self, sink, hash)
+            try:
+                yield incoming
+            finally:
+                with trio.CancelScope(shield=True), suppress(OSError):
+                    await incoming.leave()
+
+    async def kept(self, key: bytes) -> int:
+        """How many bytes of the blob that is called `key` are here from tries that broke off."""
+        return await self._partials.size(key)
 
     async def open(self, hash: bytes) -> Outgoing:
         """A blob to read, piece by piece, and to close then. Raises Away when it cannot be read, or too many are."""
@@ -159,10 +185,12 @@ def _hash_of(name: str) -> bytes | None:
 class Incoming:
     """A blob that comes in; `size` in bytes so far."""
 
-    def __init__(self, files: BlobFiles, sink: FileSink) -> None:
+    def __init__(self, files: BlobFiles, sink: FileSink, hash: bytes | None = None) -> None:
         self._files = files
         self._sink = sink
-        self._check_at = ROOM_CHECK_BYTES
+        self._hash = hash
+        self._wanted = True
+        self._check_at = sink.size + ROOM_CHECK_BYTES
 
     @property
     def size(self) -> int:
@@ -180,9 +208,23 @@ class Incoming:
             self._files.check_room()
 
     async def finish(self) -> bytes:
-        """The hash of all of it, which is on disk, under no name yet. Raises Full, Away."""
+        """The hash of all of it, which is on disk, under no name yet. Raises Full, Away.
+
+        When it is not the one that was said, nothing of it is kept: what was kept before may be what is wrong.
+        """
         with self._files._writing():
-            return await self._sink.finish()
+            found = await self._sink.finish()
+        self._wanted = False
+        if self._hash not in (None, found):
+            raise Away(
+                "FFD3108", f"the blob has the SHA-256 {found.hex()}, and not the one that was said: send it anew"
+            )
+        return found
+
+    async def leave(self) -> None:
+        """Keep what came of a blob that is not whole yet, for the next try. Raises OSError."""
+        if self._wanted:
+            await self._sink.leave()
 
     @asynccontextmanager
     async def placed(self, hash: bytes) -> AsyncIterator[None]:

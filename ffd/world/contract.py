@@ -68,8 +68,11 @@ class FileSink(Protocol):
     async def keep(self, path: Path) -> None:
         """Give the finished file its name, in a folder that exists; on disk when this returns."""
 
+    async def leave(self) -> None:
+        """Let go of it without a name, so that `resume_file` finds what was written; on disk when this returns."""
+
     async def aclose(self) -> None:
-        """Let go of it; what was not kept is gone."""
+        """Let go of it; what was neither kept nor left is gone."""
 
 
 class World(ABC):
@@ -138,6 +141,12 @@ class World(ABC):
     @abstractmethod
     async def create_file(self, folder: Path) -> FileSink:
         """A file in the making in `folder`, on whose file system it will be kept. Raises OSError."""
+
+    @abstractmethod
+    async def resume_file(self, path: Path) -> FileSink | None:
+        """A file in the making that may be left and taken up again at `path`, with what is there; None while somebody
+        else makes it. After a crash that was no power cut all that was written is there. Raises OSError.
+        """
 
     @abstractmethod
     async def open_file(self, path: Path) -> FileSource:

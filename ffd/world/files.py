@@ -95,6 +95,18 @@ class ThreadSink:
         if self._path is not None:
             await trio.to_thread.run_sync(keep, self._path)
 
+    async def leave(self) -> None:
+        await self.finish()
+        if self._path is not None:
+            await trio.to_thread.run_sync(sync_directory, self._path.parent)
+            self._path = None
+
+    def read_again(self) -> None:
+        """Go on behind what is in the file."""
+        while piece := os.read(self._descriptor, PIECE_BYTES):
+            self._digest.update(piece)
+            self.size += len(piece)
+
     async def aclose(self) -> None:
         def close(left: Path | None) -> None:
             if left is not None:
@@ -178,6 +190,21 @@ def make_file(path: Path) -> ThreadSink:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         undone.pop_all()
     return ThreadSink(path, descriptor)
+
+
+def resume_file(path: Path) -> ThreadSink | None:
+    """The file at `path`, made or gone on with; None while somebody else has it."""
+    with ExitStack() as undone:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        undone.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        sink = ThreadSink(path, descriptor)
+        sink.read_again()
+        undone.pop_all()
+    return sink
 
 
 def make_within(path: Path, names: Sequence[str]) -> None:

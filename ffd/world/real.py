@@ -100,6 +100,9 @@ class RealWorld(World):
     async def create_file(self, folder: Path) -> FileSink:
         return await trio.to_thread.run_sync(files.make_file, folder / f"{UNFINISHED}{self.entropy(8).hex()}")
 
+    async def resume_file(self, path: Path) -> FileSink | None:
+        return await trio.to_thread.run_sync(files.resume_file, path)
+
     async def open_file(self, path: Path) -> FileSource:
         def opened() -> FileSource:
             return files.ThreadSource(os.open(path, files.READ_FLAGS))

@@ -103,8 +103,9 @@ class SimSink:
         self._lock = world.try_lock(path)
         self._digest = hashlib.sha256()
         with world.at_the_disk(path) as disk:
-            disk.opened(path)
-            path.touch(mode=0o600)
+            if not path.exists():
+                disk.opened(path)
+                path.touch(mode=0o600)
 
     async def write(self, piece: bytes) -> None:
         await self._world.hop()
@@ -133,6 +134,19 @@ class SimSink:
             self._path = None
             disk.tick()
             disk.sync_names(path.parent)
+
+    async def leave(self) -> None:
+        await self.finish()
+        path = self._made()
+        with self._world.at_the_disk(path) as disk:
+            disk.sync_names(path.parent)
+        self._path = None
+
+    def read_again(self) -> None:
+        """Go on behind what is in the file."""
+        content = self._made().read_bytes()
+        self._digest.update(content)
+        self.size = len(content)
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
@@ -272,6 +286,14 @@ class SimWorld(World):
     async def create_file(self, folder: Path) -> FileSink:
         await self.hop()
         return SimSink(folder / f"{UNFINISHED}{self.entropy(8).hex()}", self)
+
+    async def resume_file(self, path: Path) -> FileSink | None:
+        await self.hop()
+        if path in self.disk.locks:
+            return None
+        sink = SimSink(path, self)
+        sink.read_again()
+        return sink
 
     async def open_file(self, path: Path) -> FileSource:
         await self.hop()
