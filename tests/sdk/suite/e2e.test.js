@@ -3,82 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, before, beforeEach, afterEach, test } from 'node:test';
-import WebSocket from 'ws';
-import { client, dataHash, sha256 } from '../lib/apps.js';
+import { test } from 'node:test';
+import { client, sha256 } from '../lib/apps.js';
+import { blobOf, check, confirmed, networkOf, received } from '../lib/e2e.js';
 import { until } from '../lib/ffd.js';
-import { Network } from '../lib/network.js';
 
-const KINDS = [
-  'message_confirmed', 'message_rejected', 'identity_confirmed', 'datatype_confirmed', 'blockchain_event_received',
-].join('|');
-
-let network, nodes, began;
-before(async () => {
-  network = new Network(['org_1', 'org_2']);
-  await network.start();
-  nodes = network.nodes;
-});
-after(() => network.remove());
-
-/** What FireFly's suite listens with, on every node: all of these kinds, acknowledged as they leave. */
-function listen(node) {
-  const heard = [];
-  const url = `/ws?namespace=default&ephemeral&autoack&filter.events=${KINDS}&changeevents=.*`;
-  const socket = new WebSocket(node.host.replace('http', 'ws') + url);
-  socket.on('message', (frame) => heard.push(JSON.parse(frame)));
-  return { heard, socket, of: (type) => heard.filter((event) => event.type === type) };
-}
-
-let ears;
-beforeEach(async () => {
-  began = (BigInt(Date.now()) * 1_000_000n).toString();
-  ears = nodes.map(listen);
-  for (const node of nodes)
-    await until('it listens', async () => {
-      const { connections } = await (await fetch(`${node.host}/api/v1/websockets`)).json();
-      return connections.some((each) => each.subscriptions.length === 1);
-    });
-});
-
-// After every test of FireFly's: all that was asked of the outside has succeeded, on both nodes.
-afterEach(async () => {
-  for (const ear of ears) ear.socket.close();
-  for (const node of nodes)
-    await until('every operation succeeded', async () => {
-      const operations = await node.get(`operations?created=>${began}&limit=1000`);
-      return operations.every((each) => each.status === 'Succeeded');
-    });
-});
-
-const confirmed = (ear, ids) => ear.of('message_confirmed').filter((event) => ids.includes(event.reference));
-
-/** The messages of a topic since the test began, by their events, as FireFly's suite asks for them; with their data. */
-async function received(node, topic) {
-  const events = await node.get(`events?created=>${began}&topic=${topic}&sort=sequence&fetchreferences=true&limit=100`);
-  const messages = events.filter((event) => event.type === 'message_confirmed').map((event) => event.message);
-  return Promise.all(messages.map(async (message) => ({
-    message, data: await node.get(`messages/${message.header.id}/data`),
-  })));
-}
-
-/** Everything that a client can check of a message and its data by itself. */
-function checkBroadcast({ message, data }, topic, group) {
-  assert.equal(message.header.type, 'broadcast');
-  assert.equal(message.header.txtype, 'batch_pin');
-  assert.equal(message.header.namespace, 'default');
-  assert.deepEqual(message.header.topics, [topic]);
-  assert.equal(message.header.group, group);
-  assert.equal(message.hash, sha256(JSON.stringify(message.header)));
-  assert.equal(message.header.datahash, sha256(JSON.stringify(message.data)));
-  assert.deepEqual(message.data, data.map(({ id, hash }) => ({ id, hash })));
-  for (const item of data) {
-    assert.equal(item.namespace, 'default');
-    assert.equal(item.hash, dataHash({ value: item.value ?? undefined, blobHash: item.blob?.hash }));
-  }
-}
+const stage = networkOf(['org_1', 'org_2']);
 
 test('1: broadcasts of two topics reach both nodes in the order of sending', async () => {
+  const { nodes, ears, began } = stage;
   const sender = client(nodes[0].host);
   const sent = { A: [], B: [] };
   for (let number = 0; number < 10; number += 1) {
@@ -95,9 +28,9 @@ test('1: broadcasts of two topics reach both nodes in the order of sending', asy
   for (const [n, node] of nodes.entries()) {
     await until('ten are heard', () => ears[n].of('message_confirmed').length >= 10);
     for (const topic of ['A', 'B']) {
-      const found = await received(node, topic);
+      const found = await received(node, topic, began);
       assert.deepEqual(found.map(({ data }) => data[0].value), sent[topic]);
-      for (const each of found) checkBroadcast(each, topic);
+      for (const each of found) check(each, { topics: [topic] });
       assert.deepEqual(
         ears[n].of('message_confirmed').filter((event) => event.topic === topic).map((event) => event.reference),
         found.map(({ message }) => message.header.id),
@@ -107,6 +40,7 @@ test('1: broadcasts of two topics reach both nodes in the order of sending', asy
 });
 
 test('1: messages that both nodes send at the same time have one order on both', async () => {
+  const { nodes, ears, began } = stage;
   await Promise.all(nodes.map(async (node, n) => {
     for (let number = 0; number < 10; number += 1)
       await client(node.host).sendBroadcast({ header: { topics: ['C'] }, data: [{ value: `${n}-${number}` }] });
@@ -114,7 +48,7 @@ test('1: messages that both nodes send at the same time have one order on both',
   const values = [];
   for (const [n, node] of nodes.entries()) {
     await until('twenty are heard', () => ears[n].of('message_confirmed').length >= 20);
-    values.push((await received(node, 'C')).map(({ data }) => data[0].value));
+    values.push((await received(node, 'C', began)).map(({ data }) => data[0].value));
   }
   assert.equal(values[0].length, 20);
   assert.deepEqual(values[0], values[1]);
@@ -125,6 +59,7 @@ test('1: messages that both nodes send at the same time have one order on both',
 });
 
 test('2: a datatype is known on both nodes, and what does not fit it is refused', async () => {
+  const { nodes, ears } = stage;
   const [first, second] = nodes.map((node) => client(node.host));
   const datatype = { name: 'widget', version: '0.0.1' };
   const value = { id: 'widget12345', name: 'mywidget' };
@@ -149,25 +84,26 @@ test('2: a datatype is known on both nodes, and what does not fit it is refused'
 });
 
 test('4: a blob reaches both nodes with its message, whole', async () => {
+  const { nodes, ears, began } = stage;
   const bytes = randomBytes(1_500_000);
   const sender = client(nodes[0].host);
   const data = await sender.uploadDataBlob(bytes, { filename: 'myfile.bin' });
   const message = await sender.sendBroadcast({ header: { topics: ['blob'] }, data: [{ id: data.id }] });
   for (const [n, node] of nodes.entries()) {
     await until('it is heard', () => confirmed(ears[n], [message.header.id]).length === 1);
-    const [found] = await received(node, 'blob');
-    checkBroadcast(found, 'blob');
+    const [found] = await received(node, 'blob', began);
+    check(found, { topics: ['blob'] });
     const [item] = found.data;
     assert.equal(item.value.filename, 'myfile.bin');
     assert.equal(item.blob.name, 'myfile.bin');
     assert.equal(item.blob.size, bytes.length);
     assert.equal(item.blob.hash, sha256(bytes));
-    const answer = await fetch(`${node.host}/api/v1/data/${item.id}/blob`);
-    assert.equal(sha256(Buffer.from(await answer.arrayBuffer())), sha256(bytes));
+    assert.equal(sha256(await blobOf(node, item)), sha256(bytes));
   }
 });
 
 test('5: a blob of a kind that nobody checks has no name, and is whole', async () => {
+  const { nodes, ears, began } = stage;
   const sender = client(nodes[0].host);
   const text = 'some binary data';
   const data = await sender.uploadDataBlob(text, { filename: 'unused' }, {
@@ -177,8 +113,8 @@ test('5: a blob of a kind that nobody checks has no name, and is whole', async (
   const message = await sender.sendBroadcast({ header: { topics: ['kind'] }, data: [{ id: data.id }] });
   for (const [n, node] of nodes.entries()) {
     await until('it is heard', () => confirmed(ears[n], [message.header.id]).length === 1);
-    const [found] = await received(node, 'kind');
-    checkBroadcast(found, 'kind');
+    const [found] = await received(node, 'kind', began);
+    check(found, { topics: ['kind'] });
     const [item] = found.data;
     assert.equal(item.validator, 'none');
     assert.deepEqual(item.datatype, { name: 'myblob' });
@@ -189,6 +125,7 @@ test('5: a blob of a kind that nobody checks has no name, and is whole', async (
 });
 
 test('8: identities below an organisation are known on both nodes, and speak with their own keys', async () => {
+  const { nodes, ears } = stage;
   const sender = client(nodes[0].host);
   const org = await sender.getOrganization('org_1');
   const made = [];
@@ -217,6 +154,7 @@ test('8: identities below an organisation are known on both nodes, and speak wit
 });
 
 test('9: a second identity with a key that is taken is rejected on both nodes', async () => {
+  const { nodes, ears } = stage;
   const sender = client(nodes[0].host);
   const org = await sender.getOrganization('org_1');
   const key = nodes[0].addKey('taken');
