@@ -36,6 +36,7 @@ class Root(LazyGroup):
             ("pin", "pin"),
             ("identity", "identity"),
             ("group", "group"),
+            ("network", "network"),
             ("version", "version"),
             ("help", "help"),
             ("completion", "completion"),

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Annotated, Any, ClassVar, cast
 
 import typer
-from typer._click.core import Command, Context, Parameter
+from typer._click.core import Command, Context, Parameter, ParameterSource
 from typer._click.exceptions import UsageError
 from typer._click.shell_completion import CompletionItem, ShellComplete
 from typer._coercion import RuntimeParam
@@ -130,6 +130,9 @@ def _print_help(ctx: Context, param: Parameter, value: bool) -> None:
 def _keep(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:
     """Remember a common option that was given; one that was not leaves what a command above was given."""
     settings = ctx.find_root().obj
+    # What a variable says is taken once, at the top: below, it would undo an option that stands before the command.
+    if ctx.parent is not None and ctx.get_parameter_source(cast(Any, param).name) is ParameterSource.ENVIRONMENT:
+        return
     if value is not None and value is not False and isinstance(settings, Settings):
         setattr(settings, cast(Any, param).name, value)
 

@@ -170,6 +170,40 @@ IDENTITY = View(
     names=(("claim", "messages.claim"), ("key", _key)),
 )
 
+MEMBER = View(
+    (
+        Column("MEMBER", "member", 12),
+        Column("SOCKET", "socket", 24),
+        Column("CONFIG", "config", 24),
+        Column("HTTP", "http", 24),
+    ),
+    id="member",
+)
+
+MEMBER_STATUS = View(
+    (
+        Column("MEMBER", "member", 12),
+        Column("STATE", "state", 9),
+        Column("PID", "pid", 7),
+        Column("KNOWS", lambda row: len(row.get("knows") or []), 5),
+        Column("EVENTS", "events", 8),
+        Column("UNSENT", "unsent", 6),
+        Column("BLOCKED", "blocked", 7),
+        Column("SOCKET", "socket", 24),
+    ),
+    id="member",
+)
+
+LOG = View(
+    (
+        Column("TIME", "time", 27, time=True),
+        Column("MEMBER", "member", 12, 8),
+        Column("LEVEL", "level", 7),
+        Column("MESSAGE", "message", 20),
+    ),
+    id="member",
+)
+
 SENT = View(
     (
         Column("LINE", "line", 8),

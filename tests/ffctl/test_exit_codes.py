@@ -246,3 +246,10 @@ def test_bytes_that_are_no_text_are_refused(node: Node, ffctl: Ffctl) -> None:
 def test_an_error_cannot_disturb_the_terminal(node: Node, ffctl: Ffctl) -> None:
     done = ffctl("sub", "show", "\x1b[2J\u202e")
     assert done.code == 3 and "\x1b" not in done.err and "\u202e" not in done.err
+
+
+def test_an_option_before_the_command_is_stronger_than_a_variable(node: Node, place: Path, ffctl: Ffctl) -> None:
+    elsewhere = {"FFD_SOCKET": str(place / "nowhere"), "FFD_NAMESPACE": "nowhere"}
+    assert ffctl("--socket", str(node.path), "--namespace", "default", "status", **elsewhere).code == 0
+    assert ffctl("status", "--socket", str(node.path), "--namespace", "default", **elsewhere).code == 0
+    assert ffctl("status", **elsewhere).code == 5

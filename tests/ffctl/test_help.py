@@ -17,7 +17,8 @@ COMMANDS = (
     "", "broadcast", "tail", "status", "wait", "wait ready", "sub", "sub create", "sub list", "sub show", "sub delete",
     "msg", "msg list", "msg show", "event", "event list", "event show", "batch", "batch list", "batch show", "pin",
     "pin list", "send", "request", "identity", "identity register", "identity list", "identity show", "group",
-    "group list", "group show", "version", "help", "completion",
+    "group list", "group show", "network", "network init", "network up", "network down",
+    "network status", "network logs", "version", "help", "completion",
 )  # fmt: skip
 
 

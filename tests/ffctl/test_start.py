@@ -9,7 +9,17 @@ import pytest
 from tests.ffctl.conftest import ROOT, environment
 from tests.ffctl.standin import Node
 
-ALWAYS_TOO_MUCH = {"trio", "apsw", "httpx", "pydantic", "asyncio", "ffd.daemon", "ffd.store", "ffd.world"}
+ALWAYS_TOO_MUCH = {
+    "trio",
+    "apsw",
+    "cryptography",
+    "httpx",
+    "pydantic",
+    "asyncio",
+    "ffd.daemon",
+    "ffd.store",
+    "ffd.world",
+}
 STREAMS = {"wsproto", "h11"}
 CALLS = {"http.client", "msgspec"}
 PERSON = {"rich"}
@@ -18,6 +28,7 @@ WAYS: dict[str, tuple[list[str], set[str]]] = {
     "the first help": (["--help"], STREAMS | CALLS | PERSON),
     "a command's help": (["tail", "--help"], STREAMS | CALLS | PERSON),
     "a noun's help": (["sub", "create", "--help"], STREAMS | CALLS | PERSON),
+    "what a network needs to be told": (["network", "up", "--help"], STREAMS | CALLS | PERSON),
     "a mistake": (["msg", "list", "-n", "x"], STREAMS | CALLS | PERSON),
     "the exit codes": (["help", "exit-codes"], STREAMS | CALLS | PERSON),
     "a completion script": (["completion", "bash"], STREAMS | CALLS | PERSON),
