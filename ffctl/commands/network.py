@@ -137,20 +137,8 @@ def up(
         _stay(settings, found, chosen, wait_s)
         return
     with plan.alone(found):
-        started = running.start(chosen, as_units=systemd)
-        _together(found, chosen, started, wait_s)
+        running.bring_up(found, chosen, wait_s, as_units=systemd)
     _show_status(settings, chosen)
-
-
-def _together(network: "Network", chosen: "Sequence[Member]", started: "Sequence[Member]", wait_s: float) -> None:
-    """Wait for the members; if that fails, those that were started now are stopped again."""
-    from ffctl.network import running
-
-    try:
-        running.wait_together(network, chosen, wait_s)
-    except BaseException:
-        running.stop(started)
-        raise
 
 
 def _stay(settings: Settings, network: "Network", chosen: "Sequence[Member]", wait_s: float) -> None:
@@ -162,8 +150,7 @@ def _stay(settings: Settings, network: "Network", chosen: "Sequence[Member]", wa
 
     talk = Talk(settings)
     with plan.alone(network):
-        started = running.start(chosen, as_units=False)
-        _together(network, chosen, started, wait_s)
+        started = running.bring_up(network, chosen, wait_s, as_units=False)
     journal = logs.Journal(started)
     printer = Printer(settings, LOG)
     with Interrupts() as interrupts:

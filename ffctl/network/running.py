@@ -41,19 +41,27 @@ def _answering(member: Member) -> int | None:
     return None if pid is None else int(pid)
 
 
-def start(members: Sequence[Member], *, as_units: bool) -> list[Member]:
-    """Start those that do not run yet, as processes or as units; which these are."""
+def bring_up(network: Network, members: Sequence[Member], deadline_s: float, *, as_units: bool) -> list[Member]:
+    """Start those that do not run yet, and wait until all are together; which were started.
+
+    `Failure` 1 when one ends, 6 when one is late; then those that were started now are stopped again.
+    """
     ours = [member for member in members if life(member).pid is None]
-    if as_units:
-        units.start(ours)
-    else:
-        for member in ours:
-            processes.start(member)
+    try:
+        if as_units:
+            units.start(ours)
+        else:
+            for member in ours:
+                processes.start(member)
+        _wait_together(network, members, deadline_s)
+    except BaseException:
+        stop(ours)
+        raise
     return ours
 
 
-def wait_together(network: Network, members: Sequence[Member], deadline_s: float) -> None:
-    """Wait until these members are ready and each knows all that run; `Failure` 1 when one ends, 6 when it is late."""
+def _wait_together(network: Network, members: Sequence[Member], deadline_s: float) -> None:
+    """Wait until these members are ready and each knows all that run."""
     end = time.monotonic() + deadline_s
     for member in members:
         _until(member, end, "not ready", partial(_is_ready, member))
