@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
-
-import msgspec
 
 from ffd.inbound import rewind
 from ffd.inbound.definitions import Office, claims_its_key, define
+from ffd.inbound.definitions.claims import undecided
 from ffd.inbound.definitions.datatypes import judge_data
-from ffd.inbound.order import Cause, Turn, blocked_by, take_turns
-from ffd.inbound.verdict import CONFIRM, HeaderView, judge
-from ffd.model.context import broadcast_context
+from ffd.inbound.order import Cause, blocked_by, take_turns
+from ffd.inbound.pinned import PinnedMessage, messages_behind
+from ffd.inbound.private import PrivateTurns
+from ffd.inbound.verdict import CONFIRM, HeaderView, Verdict, judge, judge_private
 from ffd.model.event import MESSAGE_CONFIRMED, MESSAGE_REJECTED
 from ffd.model.identity import TAG_CLAIM
 from ffd.model.ids import format_uuid, parse_uuid
-from ffd.model.manifest import manifest_messages
-from ffd.model.message import DEFINITION
+from ffd.model.message import CONFIRMED, DEFINITION, REJECTED, TAG_GAP_FILL
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace
-from ffd.store import Store, Transaction, batches, events, identities, messages, offsets, pins
+from ffd.store import Store, Transaction, events, identities, messages, offsets, pins
 from ffd.store.bells import wait_rung
 from ffd.store.events import NewEvent
+from ffd.store.identities import KeyOwner
 from ffd.store.leadership import Leadership
-from ffd.store.messages import FINAL_STATES, BatchedMessage
+from ffd.store.messages import BatchedMessage
 from ffd.store.pins import PinRow, WaitingPin
 from ffd.world import World
 
@@ -38,26 +37,8 @@ POLL_S = 1.0  # the fallback for pins that another process recorded
 PAGE_PINS = 500
 REWINDS_PER_PAGE = 20
 DISPATCH_PER_PAGE_MAX = 1000
-NOBODY = -1  # the owner of a pin for which the batch has no message
-
-_VIEW = msgspec.json.Decoder(HeaderView)
-
-
-@dataclass(slots=True)
-class PinnedMessage(Turn):
-    """A message behind its pins; `message` and `header` are None while it is not here."""
-
-    pins: list[PinRow] = field(default_factory=list)
-    message: BatchedMessage | None = None
-    header: HeaderView | None = None
-    missing_blob: str | None = None
-    defined: bool = False
-    """Does it define something, or follow what others defined? Then it is judged when all before it is done."""
-    reason: str = ""
-
-    @property
-    def first_pin(self) -> int:
-        return self.pins[0].sequence
+SETTLED_STATES = frozenset({CONFIRMED, REJECTED})
+"""What became of a message on the ledger. One that was cancelled is confirmed all the same when it shows up there."""
 
 
 class Aggregator:
@@ -90,15 +71,15 @@ class Aggregator:
     def aggregate_page(self, tx: Transaction) -> bool:
         """Look again at what a rewind names, then turn the next page of pins; say whether there may be more."""
         self._leadership.check(tx)
-        page = _Page(tx, self._world, self._namespace)
+        offset = offsets.read(tx, offsets.AGGREGATOR, self._namespace.name) or 0
+        page = _Page(tx, self._world, self._namespace, offset)
         page.look_again(pins.take_rewinds(tx, self._namespace.number, limit=REWINDS_PER_PAGE))
-        turned = self._turn_page(tx, page)
-        page.write_events()
+        turned = self._turn_page(tx, page, offset)
+        page.write()
         return turned or pins.any_rewind(tx, self._namespace.number)
 
-    def _turn_page(self, tx: Transaction, page: _Page) -> bool:
+    def _turn_page(self, tx: Transaction, page: _Page, offset: int) -> bool:
         number, name = self._namespace.number, self._namespace.name
-        offset = offsets.read(tx, offsets.AGGREGATOR, name) or 0
         rows = pins.after(tx, number, offset, limit=self._page_pins)
         if rows:
             page.turn(rows)
@@ -109,24 +90,31 @@ class Aggregator:
 class _Page:
     """One transaction of the aggregator: what it has looked up, and what it is going to write."""
 
-    def __init__(self, tx: Transaction, world: World, namespace: Namespace) -> None:
+    def __init__(self, tx: Transaction, world: World, namespace: Namespace, offset: int) -> None:
         self._tx = tx
         self._world = world
-        self._namespace = namespace
+        self._offset = offset
         self._number = namespace.number
         self._now = world.now()
         self._any_waiting = pins.any_waiting(tx, namespace.number)
         self._first_waiting: dict[bytes, int | None] = {}
         self._authors: dict[str, tuple[str, str] | None] = {}
+        self._owners: dict[str, KeyOwner | None] = {}
         self._sound: set[tuple[str, str, str, str]] = set()
         self._waited_for: dict[Cause, bool] = {}
+        self._loaded: dict[bytes, dict[int, PinnedMessage]] = {}
         self._settled: set[int] = set()
+        self._confirmed: list[int] = []
         self._events: list[NewEvent] = []
         self._office = Office(tx, world, namespace, self._now, self._events.append, self._forget_authors)
+        self._private: PrivateTurns | None = None
 
     def turn(self, rows: Sequence[PinRow]) -> None:
         """Dispatch what may be dispatched of pins that nobody has looked at, and leave the rest waiting."""
-        for run in _runs(self._messages_behind(rows)):
+        for run in _runs(messages_behind(self._tx, self._number, rows)):
+            if run[0].masked:
+                self._look_at_all(self._look_at_private(run[0]))
+                continue
             if run[0].defined:
                 self._look_at(run[0])
                 continue
@@ -141,22 +129,31 @@ class _Page:
 
         In ledger order, always the lowest pin first. Beyond a page the rest is left to the next rewind.
         """
-        loaded: dict[bytes, dict[int, PinnedMessage]] = {}
-        heap: list[int] = []
+        found: list[int] = []
         for batch in batch_ids:
-            heap.extend(self._load_waiting(batch, loaded))
-        heap = sorted(set(heap))
-        before = len(self._events)
-        while heap and len(self._events) - before < DISPATCH_PER_PAGE_MAX:
-            message = self._waiting_message(heapq.heappop(heap), loaded)
+            found.extend(self._load_waiting(batch))
+        self._look_at_all(found)
+
+    def _look_at_all(self, waiting: Sequence[int]) -> None:
+        """As `look_again`, for the waiting pins themselves."""
+        if not waiting:
+            return
+        heap = sorted(set(waiting))
+        while heap and len(self._events) < DISPATCH_PER_PAGE_MAX:
+            message = self._waiting_message(heapq.heappop(heap))
             if message is not None:
-                for freed in self._look_at(message):
+                look_at = self._look_at_private if message.masked else self._look_at
+                for freed in look_at(message):
                     heapq.heappush(heap, freed)
         for batch in {pins.batch_of(self._tx, pin) for pin in heap if pins.is_waiting(self._tx, pin)}:
             pins.rewind(self._tx, self._number, batch)
 
-    def write_events(self) -> None:
-        """Write the events of all that was dispatched, in the order it was."""
+    def write(self) -> None:
+        """Write the events of all that was dispatched, in the order it was, and what is expected now."""
+        if self._private is not None:
+            self._private.write()
+        if self._confirmed:
+            messages.confirm(self._tx, sorted(self._confirmed), self._now)
         events.append(self._tx, self._events)
 
     def _look_at(self, message: PinnedMessage) -> list[int]:
@@ -180,6 +177,32 @@ class _Page:
         freed = [pins.first_waiting(self._tx, self._number, context) for context in contexts]
         return [pin for pin in freed if pin is not None]
 
+    def _look_at_private(self, each: PinnedMessage) -> list[int]:
+        """Dispatch one private message if its turn has come; the pins that it leaves first on their contexts."""
+        private = self._private = self._private or PrivateTurns(self._office, self._offset)
+        private.reach(each.pins[-1].sequence)
+        message, header = each.message, each.header
+        if message is None or header is None:
+            private.leave(each)
+            return []
+        private.place(each, message, header)
+        if each.cause is None and not each.reason:
+            self._note(each, self._judge_private(each, header))
+        if each.cause is None:
+            private.wait_turn(each)
+        if each.cause is None and each.defined and not each.reason:
+            self._judge_meaning(each)
+        if each.cause is not None:
+            private.leave(each)
+            return []
+        freed = private.go(each, message, header)
+        self._finalise([each])
+        return freed
+
+    def _judge_private(self, each: PinnedMessage, header: HeaderView) -> Verdict:
+        signer, blob = each.pins[0].signer, each.missing_blob
+        return judge_private(header, signer, each.first_pin, self._owner_of, self._undecided_at, missing_blob=blob)
+
     def _tell_claimants(self, message: PinnedMessage) -> None:
         """Let claims of a key look again when an earlier pin of it turns out to be none, or is settled."""
         if not self._is_waited_for(Cause.CLAIM):
@@ -202,71 +225,24 @@ class _Page:
             self._waited_for[cause] = pins.is_any_waiting_for(self._tx, self._number, cause)
         return self._waited_for[cause]
 
-    def _load_waiting(self, batch: bytes, loaded: dict[bytes, dict[int, PinnedMessage]]) -> list[int]:
+    def _load_waiting(self, batch: bytes) -> list[int]:
         """The first pins of the waiting messages of a batch."""
-        if batch not in loaded:
-            found = self._messages_behind(pins.waiting_of_batch(self._tx, self._number, batch))
-            loaded[batch] = {pin.sequence: message for message in found for pin in message.pins}
-        return [message.first_pin for message in loaded[batch].values()]
+        if batch not in self._loaded:
+            rows = pins.waiting_of_batch(self._tx, self._number, batch)
+            found = messages_behind(self._tx, self._number, rows)
+            self._loaded[batch] = {pin.sequence: message for message in found for pin in message.pins}
+        return [message.first_pin for message in self._loaded[batch].values()]
 
-    def _waiting_message(self, pin: int, loaded: dict[bytes, dict[int, PinnedMessage]]) -> PinnedMessage | None:
+    def _waiting_message(self, pin: int) -> PinnedMessage | None:
         """The waiting message that owns a pin; None when it was dispatched meanwhile."""
         if not pins.is_waiting(self._tx, pin):
             return None
         batch = pins.batch_of(self._tx, pin)
-        self._load_waiting(batch, loaded)
-        return loaded[batch][pin]
-
-    def _messages_behind(self, rows: Sequence[PinRow]) -> list[PinnedMessage]:
-        """The messages that own these pins, in the order of their first pin."""
-        by_batch: dict[tuple[bytes, bytes], list[PinRow]] = {}
-        for row in rows:
-            by_batch.setdefault((row.batch, row.batch_hash), []).append(row)
-        found = [message for group in by_batch.values() for message in self._messages_of(group)]
-        found.sort(key=lambda message: message.first_pin)
-        return found
-
-    def _messages_of(self, rows: list[PinRow]) -> list[PinnedMessage]:
-        """The messages of one pinned batch; while the batch is not here, one for each of its pins."""
-        first = rows[0]
-        batch = batches.find(self._tx, self._number, first.batch)
-        if batch is None or batch.confirmed is None:
-            return [_absent(row, Cause.PAYLOAD) for row in rows]
-        if batch.hash != first.batch_hash:
-            return [_absent(row, Cause.MISMATCH) for row in rows]
-        listed = manifest_messages(batch.manifest)
-        owners = [index for index, entry in enumerate(listed) for _ in range(entry.topics)]
-        by_message: dict[tuple[int, int], list[PinRow]] = {}
-        for row in rows:
-            index = owners[row.position] if row.position < len(owners) else NOBODY
-            by_message.setdefault((index, row.event), []).append(row)
-        stored = messages.in_batch(self._tx, batch.sequence, [entry.raw_id for entry in listed], self._number)
-        # An id says nothing: whoever heard of a message can list its id in a batch of its own.
-        mine = [m if m is not None and m.hash.hex() == e.hash else None for m, e in zip(stored, listed, strict=True)]
-        needs = self._needs(mine)
-        return [
-            self._pinned(group, None if index == NOBODY else mine[index], needs)
-            for (index, _), group in by_message.items()
-        ]
-
-    def _needs(self, stored: Sequence[BatchedMessage | None]) -> dict[int, tuple[bool, str | None]]:
-        sequences = [message.sequence for message in stored if message is not None]
-        return messages.needing_more(self._tx, min(sequences), max(sequences)) if sequences else {}
-
-    def _pinned(
-        self, rows: list[PinRow], message: BatchedMessage | None, needs: dict[int, tuple[bool, str | None]]
-    ) -> PinnedMessage:
-        """The message behind pins of one ledger event.
-
-        Pins without a message, or others than those of its topics, hold up their contexts for ever, as they did before
-        the batch came: else its arrival would decide the order.
-        """
-        header = None if message is None else _VIEW.decode(message.header)
-        if message is None or header is None or not _are_pins_of(rows, header.topics):
-            return PinnedMessage(_pin_contexts(rows), Cause.CONTENT, format_uuid(rows[0].batch), rows)
-        datatype, blob = needs.get(message.sequence, (False, None)) if needs else (False, None)
-        defined = datatype or header.type == DEFINITION
-        return PinnedMessage(_pin_contexts(rows), None, "", rows, message, header, blob, defined)
+        self._load_waiting(batch)
+        if pin not in self._loaded[batch]:  # left behind since, by the page itself
+            del self._loaded[batch]
+            self._load_waiting(batch)
+        return self._loaded[batch][pin]
 
     def _judge(self, each: PinnedMessage) -> None:
         """Who signed it, and is all of it here? What could not be read stays as it is."""
@@ -279,7 +255,7 @@ class _Page:
             each.cause, each.subject, each.reason = None, "", ""
             return
         verdict = judge(header, signer, self._author_of, self._claimant_of, missing_blob=each.missing_blob)
-        each.cause, each.subject, each.reason = verdict.cause, verdict.subject, verdict.reason
+        self._note(each, verdict)
         if verdict == CONFIRM and not each.defined:
             self._sound.add(like)
 
@@ -293,6 +269,10 @@ class _Page:
             verdict = define(self._office, header, message, items, each.pins[0])
         else:
             verdict = judge_data(self._office, header.id, items, each.first_pin)
+        self._note(each, verdict)
+
+    @staticmethod
+    def _note(each: PinnedMessage, verdict: Verdict) -> None:
         each.cause, each.subject, each.reason = verdict.cause, verdict.subject, verdict.reason
 
     def _author_of(self, key: str) -> tuple[str, str] | None:
@@ -305,8 +285,17 @@ class _Page:
         found = identities.owner_of(self._tx, self._number, LEDGER_VERIFIER, key)
         return None if found is None or found.claim is None else (found.did, format_uuid(found.id))
 
+    def _owner_of(self, key: str) -> KeyOwner | None:
+        if key not in self._owners:
+            self._owners[key] = identities.key_owner(self._tx, self._number, LEDGER_VERIFIER, key)
+        return self._owners[key]
+
+    def _undecided_at(self, key: str, pin: int) -> Verdict | None:
+        return undecided(self._office, key, pin)
+
     def _forget_authors(self) -> None:
         self._authors.clear()
+        self._owners.clear()
         self._sound.clear()
 
     def _first_waiting_on(self, context: bytes) -> int | None:
@@ -333,7 +322,6 @@ class _Page:
 
     def _finalise(self, dispatched: Sequence[PinnedMessage]) -> None:
         """Settle messages and tell of them. One that was settled by an earlier pin is passed over in silence."""
-        confirmed: list[int] = []
         for each in dispatched:
             message, header = each.message, each.header
             if message is None or header is None or self._is_settled(message):
@@ -342,14 +330,14 @@ class _Page:
             if each.reason:
                 messages.reject(self._tx, message.sequence, each.reason, self._now)
             else:
-                confirmed.append(message.sequence)
+                self._confirmed.append(message.sequence)
             self._tell(each, message, header)
-        if confirmed:
-            messages.confirm(self._tx, sorted(confirmed), self._now)
+            if each.masked and header.tag == TAG_GAP_FILL and header.cid:
+                messages.cancel(self._tx, self._number, parse_uuid(header.cid), header.author, header.group, self._now)
 
     def _is_settled(self, message: BatchedMessage) -> bool:
         # A message may travel in two batches, both of which were read before the first one's turn came.
-        return message.state in FINAL_STATES or message.sequence in self._settled
+        return message.state in SETTLED_STATES or message.sequence in self._settled
 
     def _tell(self, each: PinnedMessage, message: BatchedMessage, header: HeaderView) -> None:
         """One event for each topic, in header order."""
@@ -367,28 +355,13 @@ def _runs(messages: Sequence[PinnedMessage]) -> Iterator[Sequence[PinnedMessage]
     """The messages in their order: those that are judged together, and each that is judged in its turn by itself."""
     first = 0
     for place, each in enumerate(messages):
-        if each.defined:
+        if each.defined or each.masked:
             if first < place:
                 yield messages[first:place]
             yield messages[place : place + 1]
             first = place + 1
     if first < len(messages):
         yield messages[first:] if first else messages
-
-
-def _absent(row: PinRow, cause: Cause) -> PinnedMessage:
-    return PinnedMessage(_pin_contexts([row]), cause, format_uuid(row.batch), [row])
-
-
-def _pin_contexts(rows: Sequence[PinRow]) -> list[tuple[bytes, int]]:
-    first: dict[bytes, int] = {}
-    for row in rows:
-        first.setdefault(row.hash, row.sequence)
-    return list(first.items())
-
-
-def _are_pins_of(rows: Sequence[PinRow], topics: Sequence[str]) -> bool:
-    return [row.hash for row in rows] == [broadcast_context(topic) for topic in topics]
 
 
 def _topic(each: PinnedMessage, pin: PinRow) -> str | None:

@@ -6,6 +6,7 @@ verify (FireFly reference 6.3), on every member alike.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,10 @@ from ffd.model.data import Data
 from ffd.model.errors import Invalid
 from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TOPIC_BATCH_PIN
 from ffd.model.ids import format_uuid, parse_uuid, sha256
-from ffd.model.message import BATCH_PIN, CONTRACT_INVOKE_PIN
+from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN
 from ffd.model.namespace import Namespace
 from ffd.ports.ledger import CONTRACT_INVOKE_PIN_ACTION, LedgerEvent
-from ffd.store import Transaction, batches, blobs, events, messages, operations, pins
+from ffd.store import Transaction, batches, blobs, events, messages, offsets, operations, pins
 from ffd.store.batches import BatchRow
 from ffd.store.events import NewEvent
 from ffd.store.messages import NewMessage
@@ -27,6 +28,7 @@ from ffd.store.operations import INITIALIZED, SUCCEEDED, OperationRow
 from ffd.store.pins import PinnedBatch
 from ffd.world import World
 
+_PIN = re.compile(r"[0-9a-f]{64}(?::[0-9]{1,20})?")
 PAYLOAD_SLACK_BYTES = 1024
 """What a payload may have beyond the batch limit: FireFly's rule for downloads (reference 1.2)."""
 
@@ -95,8 +97,10 @@ class Arrivals:
         tx.ring("pins")
 
     def _order_download(self, tx: Transaction, event: PinnedBatch, now: int) -> None:
+        if not event.payload_ref:
+            return
         found = batches.find(tx, self.namespace.number, event.batch)
-        if event.payload_ref and (found is None or (found.hash == event.batch_hash and found.confirmed is None)):
+        if found is None or (found.hash == event.batch_hash and found.confirmed is None):
             input = {"payloadRef": event.payload_ref}
             operations.insert(tx, self._order(event.tx, operations.DOWNLOAD_BATCH, input, now))
             tx.ring("downloads")
@@ -121,12 +125,15 @@ class Arrivals:
         elif payload.batch is None or not _is_pinned(payload.batch, batch, batch_hash):
             return False
         elif own is None:
-            self._store_batch(tx, payload.batch, content=payload.refusal is None)
+            self.store_batch(tx, payload.batch, content=payload.refusal is None)
         pins.rewind(tx, self.namespace.number, batch)
         return True
 
-    def _store_batch(self, tx: Transaction, batch: Batch, *, content: bool) -> None:
-        """A received batch: the row always, what it carries only when all of it verifies."""
+    def store_batch(self, tx: Transaction, batch: Batch, *, content: bool = True) -> BatchRow:
+        """A received batch: the row always, what it carries only when all of it verifies.
+
+        Masked pins of it that the aggregator has passed were nobody's, as far as it knew: they wait from now on.
+        """
         head, now = batch.head, self.world.now()
         row = BatchRow(
             sequence=batches.next_sequence(tx), id=parse_uuid(head.id), namespace=self.namespace.number,
@@ -136,11 +143,14 @@ class Arrivals:
             tx_type=head.tx_type, sealed=0, payload_hash=sha256(batch.raw), payload_ref=None, sent=None, confirmed=now,
         )  # fmt: skip
         batches.insert(tx, row)
-        known = self._known_data(tx, batch) if content else None
+        known = self.known_data(tx, batch) if content else None
         if known is not None:
             self._store_content(tx, batch, row.sequence, known)
+        passed = offsets.read(tx, offsets.AGGREGATOR, self.namespace.name) or 0
+        pins.wait_masked(tx, self.namespace.number, row.id, passed, now)
+        return row
 
-    def _known_data(self, tx: Transaction, batch: Batch) -> dict[str, int] | None:
+    def known_data(self, tx: Transaction, batch: Batch) -> dict[str, int] | None:
         """The data of a batch that is here already; None when one of them is here under another hash."""
         known: dict[str, int] = {}
         for item in batch.data:
@@ -160,13 +170,14 @@ class Arrivals:
             if id and id not in new and messages.exists(tx, self.namespace.number, parse_uuid(id)) is None:
                 new[id] = NewMessage(
                     parse_uuid(id), received.header_json, received.hash, received.refs_json, 0,
-                    [items[ref.id] for ref in received.refs],
+                    [items[ref.id] for ref in received.refs], pins=_pins_text(received.pins),
                 )  # fmt: skip
         if new:
             messages.append(
                 tx, self.namespace.number, list(new.values()), state=messages.PENDING, known=known, batch=row
             )
-        self._order_blobs(tx, batch)
+        if batch.head.type == BROADCAST:
+            self._order_blobs(tx, batch)
 
     def _order_blobs(self, tx: Transaction, batch: Batch) -> None:
         """Order the blobs of a batch that are not here, each once."""
@@ -185,6 +196,11 @@ class Arrivals:
         """Record that a download came to its end: with the batch, or with something that can never be it."""
         output = msgspec.json.encode({"batch": format_uuid(batch) if taken else None}).decode()
         operations.settle(tx, operation, SUCCEEDED, self.world.now(), output=output, error=refusal)
+
+
+def _pins_text(pins: Sequence[str]) -> str | None:
+    """What a private message says its pins are, to show it; what they are the ledger says."""
+    return ",".join(pins) if pins and all(_PIN.fullmatch(pin) for pin in pins) else None
 
 
 def _is_pinned(batch: Batch, id: bytes, hash: bytes) -> bool:

@@ -33,6 +33,15 @@ class Cause(StrEnum):
     """The identity that is claimed has a parent that nobody has claimed yet; subject: the parent's id."""
     CLAIM = "claim"
     """An earlier pin of the key that claims an identity may be another claim; subject: the key."""
+    GROUP = "group"
+    """Nobody has said here who the group of a private message is; subject: its hash."""
+    MEMBER = "member"
+    """The author of a private message is no member of its group; subject: the author. It goes nowhere, ever."""
+    NONCE = "nonce"
+    """The pin of a private message is none of its author's: another message used the nonce first, or it looks like
+    another member's; subject: the context. It goes nowhere, ever."""
+    GAP = "gap"
+    """The message of its author that has the nonce before is not on the ledger; subject: the context."""
     ORDER = "order"
     """An earlier pin of one of its contexts waits; subject: that context."""
 

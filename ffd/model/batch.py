@@ -135,6 +135,28 @@ def wrapper_json(batch: bytes, group: str | None = None) -> str:
     return f'{{{lead}"batch":{batch.decode()}}}'
 
 
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """What came through a data exchange: a batch, and the JSON of its group where the sender thought it needed."""
+
+    batch: Batch
+    group: str | None
+
+
+def parse_wrapper(raw: bytes, max_bytes: int) -> Wrapper:
+    """Read a received wrapper; its batch as `parse_batch` does, which raises the same."""
+    if len(raw) >= max_bytes:
+        raise BatchDropped("FF10377", f"The message is {len(raw)} bytes long: it must be shorter than {max_bytes}")
+    try:
+        wire, value_text = decode_envelope(raw, _WRAPPER)
+        group = None if wire.group == _NULL else value_text(wire.group)
+        return Wrapper(parse_batch(value_text(wire.batch).encode(), max_bytes), group)
+    except BatchDropped:
+        raise
+    except FfdError as error:
+        raise BatchDropped(error.code, f"The message cannot be read: {error.text}") from None
+
+
 def parse_batch(raw: bytes, max_bytes: int) -> Batch:
     """Read a received batch into texts and records in normal form, `verify_batch` still to come.
 
@@ -201,6 +223,15 @@ class _RawPayload(msgspec.Struct):
     payload: msgspec.Raw
 
 
+_NULL = msgspec.Raw(b"null")
+
+
+class _WireWrapper(msgspec.Struct):
+    batch: msgspec.Raw
+    group: msgspec.Raw = _NULL
+
+
+_WRAPPER = msgspec.json.Decoder(_WireWrapper)
 _BATCH = msgspec.json.Decoder(_WireBatch)
 _PAYLOAD = msgspec.json.Decoder(_RawPayload)
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ffd.model.canonical import json_string
+from ffd.model.canonical import decode_envelope, json_string
 from ffd.model.errors import Invalid
-from ffd.model.ids import sha256
+from ffd.model.ids import normal_uuid, parse_hash, sha256
 from ffd.model.names import check_name_not_uuid
+from ffd.model.times import ZERO_TIME, parse_stored_time
 
 IDENTITY_MAX = 1024
 
@@ -69,3 +70,56 @@ def members_json(members: Sequence[Member]) -> str:
     """The array of members in the order given, as it is hashed."""
     listed = ",".join([f'{{"identity":{json_string(member.identity)},"node":"{member.node}"}}' for member in members])
     return f"[{listed}]"
+
+
+class _WireMember(msgspec.Struct):
+    identity: str | None = None
+    node: str | None = None
+
+
+class _WireGroup(msgspec.Struct):
+    namespace: str | None = None
+    name: str | None = None
+    members: list[_WireMember] | None = None
+    hash: str | None = None
+    created: str | None = None
+
+
+_GROUP = msgspec.json.Decoder(_WireGroup)
+
+
+class GroupDefinition(msgspec.Struct, frozen=True):
+    """A group as somebody tells of it: `hash` (32 bytes) is that of the rest, `created` in nanoseconds, 0 for none."""
+
+    namespace: str
+    name: str
+    members: tuple[Member, ...]
+    hash: bytes
+    created: int
+
+    def has(self, identity: str, node: str) -> bool:
+        """Is this identity, on this node, one of its members?"""
+        return Member(identity, node) in self.members
+
+
+def parse_group(value: bytes | str, namespace: str) -> GroupDefinition:
+    """The group in a JSON text, checked: it is what its hash says, and of the network's `namespace`.
+
+    Raises Invalid as `check_group_hash`, FFD2111 for another namespace, and for what cannot be read.
+    """
+    wire, _ = decode_envelope(value, _GROUP)
+    members = tuple(
+        [Member(each.identity or "", normal_uuid(each.node) if each.node else "") for each in wire.members or ()]
+    )
+    created = 0 if wire.created is None else parse_stored_time(wire.created)
+    hash = parse_hash(wire.hash or "")
+    found = GroupDefinition(
+        wire.namespace or "", wire.name or "", members, hash, 0 if created == ZERO_TIME else created
+    )
+    if found.namespace != namespace:
+        raise Invalid(
+            "FFD2111",
+            f"The group is of the namespace {found.namespace[:80]!r}, not {namespace!r}: name its members here",
+        )
+    check_group_hash(found.namespace, found.name, members, hash)
+    return found

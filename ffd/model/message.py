@@ -21,12 +21,16 @@ MESSAGE_TYPES = (
     "transfer_broadcast", "transfer_private", "approval_broadcast", "approval_private",
 )  # fmt: skip
 """What a message can be; the last four are deprecated and still accepted on the wire."""
+PRIVATE_TYPES = frozenset({PRIVATE, GROUP_INIT, "transfer_private", "approval_private"})
+"""What only goes to the members of a group."""
 STAGED, READY, SENT, PENDING, CONFIRMED, REJECTED, CANCELLED = MESSAGE_STATES = (
     "staged", "ready", "sent", "pending", "confirmed", "rejected", "cancelled",
 )  # fmt: skip
 BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "unpinned", "contract_invoke_pin")
 """Transaction types that may carry a message."""
 DATA_PUBLISH = "data_publish"
+TAG_GAP_FILL = "ff_gap_fill"
+"""Of a message without content that takes the place of a private one, named by its `cid`, that can never be sent."""
 
 _KEPT_LENGTH_MAX = 1024
 

@@ -109,13 +109,19 @@ def describe_unclaimed(tx: Transaction, namespace: int, id: bytes, profile: str)
     )
 
 
-def add_verifier(tx: Transaction, namespace: int, name: str, identity: bytes, type: str, value: str, now: int) -> None:
-    """Record that the holder of `value` speaks for `identity`; the first to claim a key keeps it."""
+def add_verifier(
+    tx: Transaction, namespace: int, name: str, identity: bytes, type: str, value: str, now: int,
+    *, pin: int | None = None,
+) -> None:  # fmt: skip
+    """Record that the holder of `value` speaks for `identity`; the first to claim a key keeps it.
+
+    `pin` is the one at which the network knew it; None for what only this node says.
+    """
     tx.execute(
         """
-        INSERT INTO verifiers (namespace, hash, identity, type, value, created) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO verifiers (namespace, hash, identity, type, value, created, pin) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (namespace, type, value) DO NOTHING""",
-        (namespace, verifier_hash(name, type, value), identity, type, value, now),
+        (namespace, verifier_hash(name, type, value), identity, type, value, now, pin),
     )
 
 
@@ -173,6 +179,25 @@ def author_of(tx: Transaction, namespace: int, type: str, key: str) -> tuple[str
     """The DID and id of the organisation or custom identity that signs with `key`, if it is known here."""
     found = owner_of(tx, namespace, type, key)
     return None if found is None or found.type == NODE else (found.did, found.id)
+
+
+class KeyOwner(NamedTuple):
+    """Whose key it is, and at which pin the network knew it; None for what only this node says of itself."""
+
+    did: str
+    id: bytes
+    pin: int | None
+
+
+def key_owner(tx: Transaction, namespace: int, type: str, key: str) -> KeyOwner | None:
+    """The organisation or custom identity that signs with `key`, if one is known here."""
+    row = tx.one(
+        """
+        SELECT i.did, i.id, v.pin FROM verifiers v JOIN identities i ON i.id = v.identity AND i.namespace = v.namespace
+         WHERE v.namespace = ? AND v.type = ? AND v.value = ? AND i.type <> 'node'""",
+        (namespace, type, key),
+    )
+    return None if row is None else KeyOwner(*row)
 
 
 def key_of(tx: Transaction, namespace: int, type: str, did: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +15,6 @@ from ffd.store.transaction import Row, Transaction
 READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
 NEAR_FACTOR = 20
 """How much longer than a batch the range may be that is read to find its messages."""
-FINAL_STATES = frozenset({CONFIRMED, REJECTED, "cancelled"})
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -323,17 +322,23 @@ def sealed_in(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int)
 
 def confirm(tx: Transaction, sequences: Sequence[int], now: int) -> None:
     """Mark messages as confirmed. `sequences` rise."""
-    first, last = sequences[0], sequences[-1]
-    if last - first + 1 == len(sequences):
+    for first, last in _ranges(sequences):
         tx.execute(
             "UPDATE message_states SET state = 'confirmed', confirmed = ? WHERE message BETWEEN ? AND ?",
             (now, first, last),
         )
-    else:
-        tx.execute_many(
-            "UPDATE message_states SET state = 'confirmed', confirmed = ? WHERE message = ?",
-            [(now, n) for n in sequences],
-        )
+
+
+def _ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of those that follow each other."""
+    if sequences and sequences[-1] - sequences[0] + 1 == len(sequences):
+        yield sequences[0], sequences[-1]
+        return
+    first = 0
+    for place in range(1, len(sequences) + 1):
+        if place == len(sequences) or sequences[place] != sequences[place - 1] + 1:
+            yield sequences[first], sequences[place - 1]
+            first = place
 
 
 def reject(tx: Transaction, sequence: int, reason: str, now: int) -> None:
@@ -341,6 +346,18 @@ def reject(tx: Transaction, sequence: int, reason: str, now: int) -> None:
     tx.execute(
         "UPDATE message_states SET state = 'rejected', confirmed = ?, reject_reason = ? WHERE message = ?",
         (now, reason, sequence),
+    )
+
+
+def cancel(tx: Transaction, namespace: int, id: bytes, author: str, group: str, now: int) -> None:
+    """Mark a message as cancelled, unless it is settled, or is not of this author and group (hex)."""
+    tx.execute(
+        """
+        UPDATE message_states SET state = 'cancelled', confirmed = ?
+         WHERE state NOT IN ('confirmed', 'rejected', 'cancelled') AND message = (
+               SELECT sequence FROM messages
+                WHERE id = ? AND namespace = ? AND header ->> '$.author' = ? AND header ->> '$.group' = ?)""",
+        (now, id, namespace, author, group),
     )
 
 

@@ -6,8 +6,9 @@ straight through cost one row and no update.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,7 +50,8 @@ class PinRow(msgspec.Struct, frozen=True):
 class WaitingPin(msgspec.Struct, frozen=True):
     """A pin that was left behind: for what cause, and the thing whose arrival ends it.
 
-    `may_claim` says that it may hold a claim of the key that signed it.
+    `may_claim` says that it may hold a claim of the key that signed it. Of a masked one, `hash` is its context as far
+    as that is known, and `author` whose message it has: None while nobody here knows, empty when it can never go.
     """
 
     pin: int
@@ -61,6 +63,18 @@ class WaitingPin(msgspec.Struct, frozen=True):
     subject: str
     signer: str = ""
     may_claim: bool = False
+    masked: bool = False
+    author: str | None = None
+
+
+class MaskedPin(NamedTuple):
+    """A masked pin that looks as one is expected to; `waits` when it was left behind, then as in its waiting row."""
+
+    sequence: int
+    waits: bool
+    context: bytes | None
+    author: str | None
+    message: bytes | None
 
 
 SEQUENCE_MAX = 2**63 - 1
@@ -172,16 +186,20 @@ def leave_waiting(tx: Transaction, namespace: int, pins: Sequence[WaitingPin], n
     tx.execute_many(
         """
         INSERT INTO waiting_pins (pin, namespace, hash, batch, message, topic, cause, subject, signer, may_claim,
-                                  since)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                  masked, author, since)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (pin) DO UPDATE
-           SET message = excluded.message, topic = excluded.topic, cause = excluded.cause,
-               subject = excluded.subject, signer = excluded.signer, may_claim = excluded.may_claim""",
+           SET hash = excluded.hash, message = excluded.message, topic = excluded.topic, cause = excluded.cause,
+               subject = excluded.subject, signer = excluded.signer, may_claim = excluded.may_claim,
+               author = excluded.author""",
         [
-            (p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, p.signer, int(p.may_claim), now)
+            (
+                p.pin, namespace, p.hash, p.batch, p.message, p.topic, p.cause, p.subject, p.signer, int(p.may_claim),
+                int(p.masked), p.author, now,
+            )
             for p in pins
         ],
-    )
+    )  # fmt: skip
 
 
 def release(tx: Transaction, pins: Sequence[int]) -> None:
@@ -190,14 +208,21 @@ def release(tx: Transaction, pins: Sequence[int]) -> None:
 
 
 def any_waiting(tx: Transaction, namespace: int) -> bool:
-    """Does any pin of the namespace wait?"""
-    return tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? LIMIT 1", (namespace,)) is not None
+    """Does any pin of a broadcast wait in the namespace?"""
+    found = tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? AND masked = 0 LIMIT 1", (namespace,))
+    return found is not None
+
+
+def any_masked_waiting(tx: Transaction, namespace: int) -> bool:
+    """Does any masked pin of the namespace wait?"""
+    found = tx.value("SELECT 1 FROM waiting_pins WHERE namespace = ? AND masked = 1 LIMIT 1", (namespace,))
+    return found is not None
 
 
 def first_waiting(tx: Transaction, namespace: int, context: bytes) -> int | None:
-    """The lowest pin that waits on a context: it blocks all later ones."""
+    """The lowest pin that waits on a broadcast's context: it blocks all later ones."""
     found: int | None = tx.value(
-        "SELECT min(pin) FROM waiting_pins WHERE namespace = ? AND hash = ?", (namespace, context)
+        "SELECT min(pin) FROM waiting_pins WHERE namespace = ? AND hash = ? AND masked = 0", (namespace, context)
     )
     return found
 
@@ -211,6 +236,58 @@ def waiting_of_batch(tx: Transaction, namespace: int, batch: bytes) -> list[PinR
         (namespace, batch),
     )
     return [PinRow(*row) for row in rows]
+
+
+def masked_with(tx: Transaction, namespace: int, hash: bytes) -> Iterator[MaskedPin]:
+    """The masked pins that look like this, in ledger order."""
+    rows = tx.execute(
+        """
+        SELECT p.sequence, w.pin IS NOT NULL, w.hash, w.author, w.message
+          FROM pins p LEFT JOIN waiting_pins w ON w.pin = p.sequence
+         WHERE p.hash = ? AND p.namespace = ? AND p.masked = 1 ORDER BY p.sequence""",
+        (hash, namespace),
+    )
+    return (MaskedPin(row[0], bool(row[1]), *row[2:]) for row in rows)
+
+
+def is_spent(tx: Transaction, namespace: int, pin: PinRow, through: int) -> bool:
+    """Was another masked pin, up to `through`, dispatched that looks like this one? Its batch is here, it waits not."""
+    found = tx.value(
+        """
+        SELECT 1 FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent
+          JOIN batches b ON b.id = e.batch AND b.namespace = e.namespace AND b.hash = e.batch_hash
+         WHERE p.hash = ? AND p.namespace = ? AND p.masked = 1 AND p.sequence <= ? AND p.sequence <> ?
+           AND (b.confirmed IS NOT NULL OR b.sealed = 1)
+           AND NOT EXISTS (SELECT 1 FROM waiting_pins w WHERE w.pin = p.sequence) LIMIT 1""",
+        (pin.hash, namespace, through, pin.sequence),
+    )
+    return found is not None
+
+
+def wait_masked(tx: Transaction, namespace: int, batch: bytes, through: int, now: int) -> None:
+    """Let the masked pins of a batch that has just come wait, up to `through`: the aggregator has passed those."""
+    tx.execute(
+        """
+        INSERT INTO waiting_pins (pin, namespace, hash, batch, cause, subject, signer, masked, since)
+        SELECT p.sequence, p.namespace, p.hash, e.batch, 'order', '', e.signer, 1, ?
+          FROM blockchainevents e JOIN pins p ON p.blockchainevent = e.sequence
+         WHERE e.namespace = ? AND e.batch = ? AND p.masked = 1 AND p.sequence <= ?
+            ON CONFLICT (pin) DO NOTHING""",
+        (now, namespace, batch, through),
+    )
+
+
+def waiting_as(tx: Transaction, pin: int) -> tuple[bytes, str | None] | None:
+    """The context and author of a masked pin that waits, as far as they are known."""
+    row = tx.one("SELECT hash, author FROM waiting_pins WHERE pin = ?", (pin,))
+    return None if row is None else (row[0], row[1])
+
+
+def row_of(tx: Transaction, pin: int) -> PinRow:
+    """A pin by its sequence."""
+    row = tx.one(f"{PIN} WHERE p.sequence = ?", (pin,))
+    assert row is not None  # noqa: S101
+    return PinRow(*row)
 
 
 def batch_of(tx: Transaction, pin: int) -> bytes:

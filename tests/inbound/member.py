@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 from ffd.inbound import rewind
 from ffd.inbound.aggregator import PAGE_PINS, Aggregator
 from ffd.inbound.arrivals import Arrivals, ReadPayload, read_payload
+from ffd.inbound.exchange import ExchangeReceiver
 from ffd.model.batch import BatchHead, batch_json, manifest_json
 from ffd.model.context import broadcast_context
 from ffd.model.data import Data, data_hash, data_json
-from ffd.model.ids import format_uuid, sha256
+from ffd.model.identity import DX_VERIFIER, NODE
+from ffd.model.ids import format_uuid, parse_uuid, sha256
 from ffd.model.message import Header, Sealed, message_json, seal
-from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
+from ffd.model.namespace import LEDGER_VERIFIER, Namespace, node_did, org_did
+from ffd.ports.exchange import Route
 from ffd.ports.ledger import BATCH_PIN_ACTION
 from ffd.store import Store, Transaction, blobs, identities, namespaces, open_store
+from ffd.store.blobfiles import BlobFiles
 from ffd.store.blobs import BlobRow
 from ffd.store.identities import ORG, IdentityRow
 from ffd.store.leadership import lead
@@ -38,6 +42,16 @@ def uid(name: str) -> bytes:
 def key_of(name: str) -> str:
     """The key of an organisation."""
     return sha256(f"key of {name}".encode()).hex()
+
+
+def peer_of(node: str) -> str:
+    """What the data exchange of a node is called."""
+    return f"peer of {node}/{node}"
+
+
+def organisation(did: str) -> IdentityRow:
+    """Somebody, of whom nothing but the name is known."""
+    return IdentityRow(uid(did), did, ORG, None, did.rpartition("/")[2], None, EPOCH_NS)
 
 
 class Told(NamedTuple):
@@ -72,6 +86,7 @@ class Member:
     namespace: Namespace
     arrivals: Arrivals
     aggregator: Aggregator
+    receiver: ExchangeReceiver
     pinned: int = 0
 
     async def pin(self, *events: PinnedBatch) -> None:
@@ -99,12 +114,27 @@ class Member:
         for parcel in parcels:
             assert await self.bring(parcel.id, parcel.hash, parcel.payload)
 
+    async def take(self, node: str, wrapper: str) -> None:
+        """A node, whose id this is, brings what a data exchange carries. Raises what refuses it."""
+        await self.receiver.take_message(Route(NETWORK, peer_of(node), "peer of me/my node"), wrapper.encode())
+
+    async def appoint(self, node: str, owner: str) -> None:
+        """The node of this id is known as that of an identity from now on, which may have no key."""
+
+        def unit(tx: Transaction) -> None:
+            number = self.namespace.number
+            parent = identities.register(tx, number, organisation(owner))
+            row = IdentityRow(parse_uuid(node), node_did(node), NODE, parent, node, None, EPOCH_NS)
+            identities.register(tx, number, row)
+            identities.add_verifier(tx, number, self.namespace.name, row.id, DX_VERIFIER, peer_of(node), EPOCH_NS)
+
+        await self.store.write(unit)
+
     async def know(self, key: str, did: str) -> None:
         """An identity is known from now on."""
 
         def unit(tx: Transaction) -> None:
-            row = IdentityRow(uid(did), did, ORG, None, did.rpartition("/")[2], None, EPOCH_NS)
-            found = identities.register(tx, self.namespace.number, row)
+            found = identities.register(tx, self.namespace.number, organisation(did))
             identities.add_verifier(
                 tx, self.namespace.number, self.namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS
             )
@@ -161,12 +191,13 @@ class Member:
 
 
 def ledger_event(
-    world: World, position: int, *, signer: str, batch: bytes, batch_hash: bytes, contexts: Sequence[bytes]
-) -> PinnedBatch:
-    """A pin on the ledger."""
+    world: World, position: int, *, signer: str, batch: bytes, batch_hash: bytes, contexts: Sequence[bytes],
+    payload_ref: str = "somewhere",
+) -> PinnedBatch:  # fmt: skip
+    """A pin on the ledger; one without a reference is masked."""
     return PinnedBatch(
         world.new_id(), "local", f"{position:012d}", f"0x{position}", EPOCH_NS, signer, BATCH_PIN_ACTION,
-        uid(f"tx of {batch.hex()}"), batch, batch_hash, "somewhere", contexts,
+        uid(f"tx of {batch.hex()}"), batch, batch_hash, payload_ref, contexts,
     )  # fmt: skip
 
 
@@ -183,7 +214,10 @@ async def open_member(folder: Path, seed: int, *, page_pins: int = PAGE_PINS) ->
             )  # fmt: skip
             async with lead(world, store, "aggregator:default", process="test") as leadership:
                 aggregator = Aggregator(world, store, namespace, leadership, page_pins)
-                yield Member(world, store, namespace, Arrivals(world, namespace, "storage"), aggregator)
+                arrivals = Arrivals(world, namespace, "storage")
+                files = BlobFiles(world, store, folder / "blobs")
+                receiver = ExchangeReceiver(store, files, [arrivals], message_bytes_max=PAYLOAD_MAX)
+                yield Member(world, store, namespace, arrivals, aggregator, receiver)
     finally:
         world.end()
 

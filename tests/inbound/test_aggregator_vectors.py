@@ -5,19 +5,25 @@ and for every size of a page.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from ffd.api.filters import parse_filter
 from ffd.inbound.arrivals import read_payload
-from ffd.model.batch import BatchHead, batch_json
-from ffd.model.context import broadcast_context
+from ffd.model.batch import BatchHead, batch_json, wrapper_json
+from ffd.model.context import broadcast_context, private_context
 from ffd.model.data import parse_data
+from ffd.model.group import Member as GroupMember
 from ffd.model.ids import parse_hash, parse_uuid
+from ffd.store import groups, search
+from ffd.store.collections import PINS
+from ffd.store.groups import GroupRow
 from ffd.store.pins import PinnedBatch
 from tests.inbound.member import NETWORK, PAYLOAD_MAX, Member, Told, ledger_event, open_member
 from tests.simulation.surroundings import EPOCH_NS
@@ -31,25 +37,9 @@ PAGE_SIZES = (1, 2, 7, 500)
 SHUFFLES = 4
 
 
-def is_broadcast_only(given: Json) -> bool:
-    """Does the scenario do without private messages and groups, which are not built yet?"""
-    return (
-        all(batch["type"] == "broadcast" for batch in given["batches"])
-        and not any(pin["masked"] for pin in given["pins"])
-        and not given["groups_known"]
-    )
-
-
-BROADCASTS = [each for each in SCENARIOS if is_broadcast_only(each["input"])]
 each_scenario = pytest.mark.parametrize(
-    "given, expected", [pytest.param(each["input"], each["expected"], id=each["name"]) for each in BROADCASTS]
+    "given, expected", [pytest.param(each["input"], each["expected"], id=each["name"]) for each in SCENARIOS]
 )
-
-
-def test_which_scenarios_run_and_which_wait_for_what_is_not_built() -> None:
-    left = [each for each in SCENARIOS if each not in BROADCASTS]
-    assert (len(BROADCASTS), len(left)) == (18, 27)
-    assert all("private" in json.dumps(each) for each in left)
 
 
 class Network:
@@ -68,6 +58,9 @@ class Network:
             await self.member.pin(events)
         for id in step.get("batches", ()):
             batch = self.batches[id]
+            if batch["type"] == "private":
+                await self.member.take(batch["node"], wrapper_json(document(batch, batch["data"])))
+                continue
             content = payload(batch)
             assert content.refusal is None, str(content.refusal)
             assert await self.member.bring(parse_uuid(id), bytes.fromhex(batch["hash"]), content)
@@ -98,6 +91,7 @@ class Network:
             batch=parse_uuid(first["batch"]),
             batch_hash=bytes.fromhex(first["batch_hash"]),
             contexts=[bytes.fromhex(pin["hash"]) for pin in group],
+            payload_ref="" if first["masked"] else "somewhere",
         )
 
     def undispatched(self) -> list[int]:
@@ -105,11 +99,9 @@ class Network:
         numbers: dict[tuple[bytes, int, bytes], int] = {}
         for sequence, pin in self.pins.items():
             numbers.setdefault((parse_uuid(pin["batch"]), pin["index"], bytes.fromhex(pin["hash"])), sequence)
-        waiting = self.member.rows(
-            """
-            SELECT w.batch, p.position, w.hash FROM waiting_pins w JOIN pins p ON p.sequence = w.pin ORDER BY w.pin"""
-        )
-        return [numbers[row] for row in waiting]
+        number, query = self.member.namespace.number, parse_filter("pins", "limit=0&sort=sequence")
+        shown = self.member.store.peek(lambda tx: list(search.search(tx, PINS, number, query).rows))
+        return [numbers[pin.batch, pin.index, pin.hash] for pin in shown if not pin.dispatched]
 
     def finished(self) -> dict[str, str]:
         """The messages that came to an end."""
@@ -119,21 +111,47 @@ class Network:
 
 def payload(batch: Json) -> Any:
     """The payload as it lies on shared storage, read and verified."""
-    head = BatchHead(
-        batch["id"], batch["type"], NETWORK, batch["node"], None, EPOCH_NS, batch["author"], batch["key"],
-        bytes.fromhex(batch["hash"]), "batch_pin", batch["tx"],
-    )  # fmt: skip
     # The scenarios' blobs were never published; where one lies is in no hash.
     data = [text.replace('"name":""}', '"name":"","public":"somewhere"}') for text in batch["data"]]
-    return read_payload(batch_json(head, batch["messages"], data), NETWORK, PAYLOAD_MAX)
+    return read_payload(document(batch, data), NETWORK, PAYLOAD_MAX)
 
 
-def order_per_context(told: Sequence[Told]) -> dict[str, list[str]]:
-    """For each context, the messages in the order told."""
+def document(batch: Json, data: Sequence[str]) -> bytes:
+    """A batch as it travels."""
+    head = BatchHead(
+        batch["id"], batch["type"], NETWORK, batch["node"], batch.get("group"), EPOCH_NS, batch["author"],
+        batch["key"], bytes.fromhex(batch["hash"]), "batch_pin", batch["tx"],
+    )  # fmt: skip
+    return batch_json(head, batch["messages"], data)
+
+
+def order_per_context(told: Sequence[Told], groups: Mapping[str, bytes]) -> dict[str, list[str]]:
+    """For each context, the messages in the order told; `groups` are those of the private ones."""
     found: dict[str, list[str]] = {}
     for event in told:
-        found.setdefault(broadcast_context(event.topic).hex(), []).append(event.message)
+        group = groups.get(event.message)
+        context = broadcast_context(event.topic) if group is None else private_context(event.topic, group)
+        found.setdefault(context.hex(), []).append(event.message)
     return found
+
+
+def groups_of(given: Json) -> dict[str, bytes]:
+    """The group of each private message."""
+    headers = [json.loads(text)["header"] for batch in given["batches"] for text in batch["messages"]]
+    return {header["id"]: bytes.fromhex(header["group"]) for header in headers if "group" in header}
+
+
+async def prepare(network: Network, given: Json) -> None:
+    """What is known before the first step: identities, groups, and whose nodes send private batches."""
+    member, number = network.member, network.member.namespace.number
+    await network.deliver({"identities": given["identities"]})
+    for batch in given["batches"]:
+        if batch["type"] == "private":
+            await member.appoint(batch["node"], batch["author"])
+    for group in given["groups_known"]:
+        members = tuple([GroupMember(**each) for each in group["members"]])
+        row = GroupRow(bytes.fromhex(group["hash"]), group["name"], members, None, EPOCH_NS)
+        await member.store.write(partial(groups.ensure, namespace=number, group=row))
 
 
 def finished(states: dict[str, str]) -> dict[str, str]:
@@ -154,14 +172,14 @@ class Outcome:
 async def play(folder: Path, seed: int, given: Json, steps: Sequence[Step], page_pins: int) -> Outcome:
     """Let the steps happen at a new member."""
     async with open_member(folder, seed, page_pins=page_pins) as member:
-        network, after = Network(member, given), []
-        await network.deliver({"identities": given["identities"]})
+        network, after, groups = Network(member, given), [], groups_of(given)
+        await prepare(network, given)
         for step in steps:
             before = len(member.told())
             await network.deliver(step)
             await member.settle()
-            after.append(order_per_context(member.told()[before:]))
-        return Outcome(after, order_per_context(member.told()), network.finished(), network.undispatched())
+            after.append(order_per_context(member.told()[before:], groups))
+        return Outcome(after, order_per_context(member.told(), groups), network.finished(), network.undispatched())
 
 
 def schedules(given: Json, rng: Random) -> Iterator[list[Step]]:
@@ -188,7 +206,7 @@ async def test_a_scenario_ends_as_the_rule_says(
     assert outcome.finished == finished(expected["message_states"])
     assert outcome.undispatched == expected["undispatched_sequences"]
     steps = [[Told(*event.values()) for event in step] for step in expected["events_after_step"]]
-    assert outcome.after == [order_per_context(step) for step in steps]
+    assert outcome.after == [order_per_context(step, groups_of(given)) for step in steps]
 
 
 @each_scenario

@@ -232,6 +232,8 @@ CREATE TABLE nextpins (
     UNIQUE (namespace, context, identity)
 ) STRICT;
 
+CREATE INDEX nextpins_hash ON nextpins (hash, namespace);
+
 CREATE TABLE nonces (
     hash  BLOB PRIMARY KEY,
     nonce INTEGER NOT NULL
@@ -292,6 +294,18 @@ CREATE TABLE pins (
 
 CREATE INDEX pins_event ON pins (blockchainevent);
 
+CREATE INDEX pins_masked ON pins (hash, namespace, sequence) WHERE masked = 1;
+
+CREATE TABLE refusals (
+    sequence  INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL REFERENCES namespaces (id),
+    batch     BLOB NOT NULL,
+    sender    TEXT NOT NULL,
+    reason    TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    UNIQUE (batch, namespace)
+) STRICT;
+
 CREATE TABLE rewinds (
     sequence  INTEGER PRIMARY KEY,
     namespace INTEGER NOT NULL REFERENCES namespaces (id),
@@ -350,12 +364,20 @@ CREATE TABLE "verifiers" (
     identity  BLOB NOT NULL,
     type      TEXT NOT NULL,
     value     TEXT NOT NULL,
-    created   INTEGER NOT NULL,
+    created   INTEGER NOT NULL, pin INTEGER,
     PRIMARY KEY (namespace, type, value),
     FOREIGN KEY (identity, namespace) REFERENCES "identities" (id, namespace) ON UPDATE CASCADE
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX verifiers_identity ON verifiers (identity, namespace);
+
+CREATE TRIGGER masked_pins_go AFTER DELETE ON waiting_pins WHEN old.masked = 1 BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('pins', old.pin);
+END;
+
+CREATE TRIGGER masked_pins_wait AFTER INSERT ON waiting_pins WHEN new.masked = 1 BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('pins', new.pin);
+END;
 
 CREATE TABLE waiting_pins (
     pin       INTEGER PRIMARY KEY REFERENCES pins (sequence),
@@ -367,11 +389,11 @@ CREATE TABLE waiting_pins (
     cause     TEXT NOT NULL,
     subject   TEXT NOT NULL,
     since     INTEGER NOT NULL
-, signer TEXT NOT NULL DEFAULT '', may_claim INTEGER NOT NULL DEFAULT 0) STRICT;
+, signer TEXT NOT NULL DEFAULT '', may_claim INTEGER NOT NULL DEFAULT 0, masked INTEGER NOT NULL DEFAULT 0, author TEXT) STRICT;
 
 CREATE INDEX waiting_pins_batch ON waiting_pins (namespace, batch);
 
-CREATE INDEX waiting_pins_context ON waiting_pins (namespace, hash, pin);
+CREATE INDEX waiting_pins_context ON waiting_pins (namespace, hash, pin) WHERE masked = 0;
 
 CREATE INDEX waiting_pins_signer ON waiting_pins (namespace, signer, pin);
 

@@ -115,12 +115,17 @@ def _in_turn(office: Office, claimed: Claimed) -> Verdict | None:
     """
     if claimed.base.type == NODE:
         return None
-    if pins.may_claim_before(office.tx, office.number, claimed.key, claimed.pin):
-        return Verdict(cause=Cause.CLAIM, subject=claimed.key)
-    for did in identities.dids_claimed_with(office.tx, office.number, claimed.key):
+    return undecided(office, claimed.key, claimed.pin, claimed.base.did)
+
+
+def undecided(office: Office, key: str, pin: int, but: str = "") -> Verdict | None:
+    """What is to be waited for until it is certain whose key this is at a pin, claims of the DID `but` apart."""
+    if pins.may_claim_before(office.tx, office.number, key, pin):
+        return Verdict(cause=Cause.CLAIM, subject=key)
+    for did in identities.dids_claimed_with(office.tx, office.number, key):
         context = broadcast_context(identity_topic(did))
         first = pins.first_waiting(office.tx, office.number, context)
-        if did != claimed.base.did and first is not None and first < claimed.pin:
+        if did != but and first is not None and first < pin:
             return Verdict(cause=Cause.DEFINITION, subject=context.hex())
     return None
 
@@ -210,7 +215,7 @@ def _record(office: Office, claimed: Claimed) -> None:
     type, value = _verifier(claimed)
     if value:
         identities.remove_verifier(tx, number, type, value)
-        identities.add_verifier(tx, number, office.namespace.name, row.id, type, value, office.now)
+        identities.add_verifier(tx, number, office.namespace.name, row.id, type, value, office.now, pin=claimed.pin)
     identities.drop_claims(tx, number, base.did, claimed.key)
     office.forget_authors()
     office.tell(IDENTITY_CONFIRMED, row.id)
