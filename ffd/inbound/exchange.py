@@ -18,12 +18,26 @@ from ffd.model.errors import Away, Invalid, NotFound
 from ffd.model.event import MESSAGE_CONFIRMED
 from ffd.model.group import GroupDefinition, parse_group
 from ffd.model.identity import DX_VERIFIER, NODE
-from ffd.model.ids import format_uuid, parse_uuid
+from ffd.model.ids import format_uuid, parse_uuid, sha256
 from ffd.model.message import PRIVATE, PRIVATE_TYPES, UNPINNED
-from ffd.ports.exchange import Route
-from ffd.store import Store, Transaction, batches, events, groups, identities, messages, operations, pins, refusals
+from ffd.ports.exchange import Route, Transfer
+from ffd.ports.sharedstorage import Source
+from ffd.store import (
+    Store,
+    Transaction,
+    batches,
+    blobs,
+    data,
+    events,
+    groups,
+    identities,
+    messages,
+    operations,
+    pins,
+    refusals,
+)
 from ffd.store.batches import BatchRow
-from ffd.store.blobfiles import BlobFiles
+from ffd.store.blobfiles import BlobFiles, Incoming
 from ffd.store.events import NewEvent
 from ffd.store.groups import GroupRow
 from ffd.store.identities import IdentityRow
@@ -53,6 +67,36 @@ class ExchangeReceiver:
         except Invalid as refusal:
             await self._refuse(arrivals, route, wrapper.batch, refusal)
             raise
+
+    async def blob_offset(self, route: Route, transfer: Transfer) -> int:
+        """How much of a blob is here: all of it, or what came before a try broke off. Raises NotFound, Away."""
+        whole = self._size_here(self._recipient(route), transfer)
+        return await self._files.kept(_key(route, transfer)) if whole is None else whole
+
+    async def take_blob(self, route: Route, transfer: Transfer, source: Source, *, offset: int) -> None:
+        """Take the rest of a blob, and look again at what waited for it. Raises as `Receiver` says."""
+        arrivals = self._recipient(route)
+        if self._size_here(arrivals, transfer) is not None:
+            while await source.read():
+                pass
+            return
+        most = self._files.limits.blob_bytes_max
+        if transfer.size is not None and transfer.size > most:
+            raise Invalid("FFD4230", f"the blob is {transfer.size} bytes long: {most} are taken here at the most")
+        async with self._files.resume(_key(route, transfer), offset=offset, hash=transfer.hash) as incoming:
+            while piece := await source.read():
+                if incoming.size + len(piece) > most:
+                    raise Invalid("FFD4230", f"the blob is longer than {most} bytes: no more are taken here")
+                await incoming.write(piece)
+            hash = await incoming.finish()
+            async with incoming.placed(hash):
+                await self._store.write(lambda tx: _record_blob(tx, arrivals, transfer, incoming, hash))
+
+    def _size_here(self, arrivals: Arrivals, transfer: Transfer) -> int | None:
+        """The size of a blob that is here whole, as far as its sender says which it is."""
+        hash, number = transfer.hash, arrivals.namespace.number
+        found = None if hash is None else self._store.peek(lambda tx: blobs.find(tx, number, hash))
+        return None if found is None else found.size
 
     def _recipient(self, route: Route) -> Arrivals:
         """Who is meant: a node may be in several namespaces, and two of them in one network."""
@@ -192,6 +236,23 @@ class _Reception:
             )
             for topic in header.topics
         ]
+
+
+def _record_blob(tx: Transaction, arrivals: Arrivals, transfer: Transfer, incoming: Incoming, hash: bytes) -> None:
+    """The blob is here, and whoever waits for it is looked at again: all in one transaction."""
+    number = arrivals.namespace.number
+    wanted = data.blob_of(tx, number, transfer.data)
+    if wanted is not None and wanted != hash:
+        id = format_uuid(transfer.data)
+        raise Invalid("FFD4231", f"data {id} has the blob {wanted.hex()}, and {hash.hex()} came for it")
+    incoming.record(tx, number, hash, arrivals.world.now())
+    rewind.blob_here(tx, number, hash)
+
+
+def _key(route: Route, transfer: Transfer) -> bytes:
+    """What a blob is called until it is whole: two senders, or two versions, are not mixed."""
+    names = [route.namespace, route.sender, route.recipient, transfer.data.hex(), (transfer.hash or b"").hex()]
+    return sha256("\n".join(names).encode())
 
 
 def _check_private(batch: Batch, network_name: str) -> None:
