@@ -9,9 +9,10 @@ import trio
 
 from ffd.daemon.parts import Member, Parts
 from ffd.inbound.aggregator import Aggregator
-from ffd.inbound.arrivals import Arrivals
+from ffd.inbound.arrivals import PAYLOAD_SLACK_BYTES, Arrivals
 from ffd.inbound.blobs import BlobDownloads
 from ffd.inbound.download import Downloads, Fetcher
+from ffd.inbound.exchange import ExchangeReceiver
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
 from ffd.outbound.publish import Publisher
@@ -23,13 +24,13 @@ from ffd.store.index.follow import follow
 from ffd.store.leadership import Leadership
 from ffd.store.search import INDEX
 
-SEQUENCER, INTAKE, AGGREGATOR, INDEXER = "sequencer", "intake", "aggregator", "indexer"
+SEQUENCER, INTAKE, EXCHANGE, AGGREGATOR, INDEXER = "sequencer", "intake", "exchange", "aggregator", "indexer"
 Work = Callable[[Leadership], Awaitable[object]]
 
 
 def roles_of(parts: Parts) -> dict[str, Work]:
     """The work of each role, by the role's name, as far as the configuration gives it to this process."""
-    wanted = parts.config.roles or (SEQUENCER, INTAKE, AGGREGATOR, INDEXER)
+    wanted = parts.config.roles or (SEQUENCER, INTAKE, EXCHANGE, AGGREGATOR, INDEXER)
     roles: dict[str, Work] = {}
     for name, member in parts.members.items():
         if SEQUENCER in wanted:
@@ -39,6 +40,9 @@ def roles_of(parts: Parts) -> dict[str, Work]:
     if INTAKE in wanted:
         for ledger, members in _by_ledger(parts).items():
             roles[f"{INTAKE}:{ledger}"] = partial(_take_in, parts, members[0].ledger, members)
+    if EXCHANGE in wanted:
+        for exchange, members in _by_exchange(parts).items():
+            roles[f"{EXCHANGE}:{exchange}"] = partial(_receive, parts, members)
     if INDEXER in wanted:
         roles[INDEXER] = partial(follow, parts.world, parts.store, INDEX)
     return roles
@@ -48,6 +52,13 @@ def _by_ledger(parts: Parts) -> dict[str, list[Member]]:
     found: dict[str, list[Member]] = {}
     for member in parts.members.values():
         found.setdefault(member.ledger.name, []).append(member)
+    return found
+
+
+def _by_exchange(parts: Parts) -> dict[str, list[Member]]:
+    found: dict[str, list[Member]] = {}
+    for member in parts.members.values():
+        found.setdefault(member.exchange.name, []).append(member)
     return found
 
 
@@ -88,6 +99,14 @@ async def _take_in(parts: Parts, ledger: Ledger, members: list[Member], leadersh
             blobs = BlobDownloads(parts.store, arrivals, member.storage, parts.blobs, leadership)
             nursery.start_soon(blobs.run)
         await Intake(parts.world, parts.store, ledger, fetchers, leadership).run()
+
+
+async def _receive(parts: Parts, members: list[Member], leadership: Leadership) -> None:
+    """Take in what comes through one data exchange, for all namespaces on it."""
+    arrivals = [Arrivals(parts.world, member.namespace, member.storage.name) for member in members]
+    # A private batch shows its pins beside what counts for the limit.
+    most = 2 * parts.config.batch.bytes_max + PAYLOAD_SLACK_BYTES
+    await members[0].exchange.serve(ExchangeReceiver(parts.store, parts.blobs, arrivals, message_bytes_max=most))
 
 
 def sealer_of(parts: Parts, member: Member) -> Sealer:
