@@ -34,6 +34,7 @@ class Root(LazyGroup):
             ("event", "event"),
             ("batch", "batch"),
             ("pin", "pin"),
+            ("op", "operation"),
             ("identity", "identity"),
             ("group", "group"),
             ("network", "network"),

@@ -99,7 +99,7 @@ class Client:
 
     def cancel_batch(self, id: str) -> bytes:
         """Give up a batch that cannot be sent."""
-        return self._ask("POST", f"{self._base}/batches/{uuid(id)}/cancel")
+        return self._ask("POST", f"{self._base}/batches/{uuid(id)}/cancel", body=b"{}")
 
     def pins(self, query: Query) -> list[bytes]:
         """Pins that match."""
@@ -108,6 +108,14 @@ class Client:
     def operations(self, query: Query) -> list[bytes]:
         """Operations that match."""
         return self._list("operations", query)
+
+    def operation(self, id: str) -> bytes:
+        """One operation."""
+        return self._ask("GET", f"{self._base}/operations/{uuid(id)}")
+
+    def retry_operation(self, id: str) -> bytes:
+        """Do an operation once more; the new one."""
+        return self._ask("POST", f"{self._base}/operations/{uuid(id)}/retry", body=b"{}")
 
     def groups(self, query: Query) -> list[bytes]:
         """Groups that match."""

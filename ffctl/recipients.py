@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ffctl.failure import NOT_FOUND, Failure, usage
-from ffctl.options import exactly
 from ffctl.plain import decode
 
 if TYPE_CHECKING:
     from ffctl.client import Client
 
+LOOKED_THROUGH = 1000
+"""So many groups, the newest, are looked through for a name."""
 HASH = re.compile(r"(?:0x)?[0-9A-Fa-f]{64}")
 
 
@@ -46,9 +47,12 @@ def group_hash(client: "Client", group: str) -> str:
     """The hash of the group of this hash or name; `Failure` 3 when no group has this name, 2 when several have."""
     if HASH.fullmatch(group):
         return group.removeprefix("0x").lower()
-    found = [decode(row)["hash"] for row in client.groups([*exactly("name", group), ("limit", "2")])]
+    # FireFly knows no filter on a group's name.
+    rows = map(decode, client.groups([("sort", "-created"), ("limit", str(LOOKED_THROUGH))]))
+    found = [row["hash"] for row in rows if row["name"] == group]
     if not found:
-        raise Failure(NOT_FOUND, "FFD6006", f"there is no group {group!r}", "see `ffctl group list`")
+        hint = f"see `ffctl group list`; of more than {LOOKED_THROUGH}, name it by its hash"
+        raise Failure(NOT_FOUND, "FFD6006", f"there is no group {group!r}", hint)
     if len(found) > 1:
         raise usage(f"several groups are called {group!r}", "name one by its hash: see `ffctl group list`")
     return str(found[0])

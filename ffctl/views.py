@@ -149,6 +149,18 @@ SUBSCRIPTION = View(
     ),
 )
 
+OPERATION = View(
+    (
+        Column("CREATED", "created", _TIME, time=True),
+        Column("TYPE", "type", 24),
+        Column("STATUS", "status", 11),
+        Column("UPDATED", "updated", _TIME, time=True),
+        Column("ID", "id", 36),
+        Column("ERROR", "error", 16),
+    ),
+    names=(("node", "input.node"), ("batch", "input.batch")),
+)
+
 GROUP = View(
     (
         Column("CREATED", "created", _TIME, time=True),

@@ -6,7 +6,7 @@ import typer
 
 from ffctl import live
 from ffctl.listing import Collection, show_list
-from ffctl.options import Follow, Last, Since, Until, exactly, window
+from ffctl.options import Follow, Last, Since, Until, window
 from ffctl.output import show
 from ffctl.recipients import group_hash
 from ffctl.settings import client_of, settings_of
@@ -21,10 +21,9 @@ def group() -> None:
     """Groups: those to whom private messages go together."""
 
 
-@app.command("list", epilog=examples("ffctl group list", "ffctl group list --name board --format '{hash}'"))
+@app.command("list", epilog=examples("ffctl group list", "ffctl group list --format '{hash} {name}'"))
 def list_groups(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only groups of this name, exactly.")] = None,
     since: Since = None,
     until: Until = None,
     last: Last = 25,
@@ -34,9 +33,8 @@ def list_groups(
 
     A group comes to be with the first message to its members.
     """
-    query = [*exactly("name", name), *window(since, until)]
     collection = Collection(client_of(ctx).groups, GROUP, field="created", key="created")
-    show_list(settings_of(ctx), collection, query, last=last, follow=follow)
+    show_list(settings_of(ctx), collection, window(since, until), last=last, follow=follow)
 
 
 @app.command("show", epilog=examples("ffctl group show board -o json"))

@@ -16,7 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 COMMANDS = (
     "", "broadcast", "tail", "status", "wait", "wait ready", "sub", "sub create", "sub list", "sub show", "sub delete",
     "msg", "msg list", "msg show", "event", "event list", "event show", "batch", "batch list", "batch show", "pin",
-    "pin list", "send", "request", "identity", "identity register", "identity list", "identity show", "group",
+    "pin list", "op", "op list", "op show", "op retry",
+    "send", "request", "identity", "identity register", "identity list", "identity show", "group",
     "group list", "group show", "network", "network init", "network up", "network down",
     "network status", "network logs", "version", "help", "completion",
 )  # fmt: skip

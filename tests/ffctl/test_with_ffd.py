@@ -198,7 +198,10 @@ def something(ffctl: Ffctl) -> Callable[[str], Done]:
     return lambda words: ffctl(*words.split())
 
 
-LISTS = ("msg list", "msg list --data", "event list", "event list --references", "batch list", "pin list", "sub list")
+LISTS = (
+    "msg list", "msg list --data", "op list",  "event list", "event list --references", "batch list",
+    "pin list", "sub list",
+)  # fmt: skip
 
 
 def test_every_command_speaks_of_the_same_in_every_shape(something: Callable[[str], Done]) -> None:
@@ -206,7 +209,7 @@ def test_every_command_speaks_of_the_same_in_every_shape(something: Callable[[st
         listed = json.loads(something(f"{words} -o json").out)
         assert listed and [json.loads(line) for line in something(f"{words} -o ndjson").lines] == listed
         assert len(something(f"{words} -o id").lines) == len(something(words).lines) == len(listed)
-    for noun in ("msg", "event", "batch", "sub"):
+    for noun in ("msg", "event", "batch", "op", "sub"):
         id = something(f"{noun} list -n 1 -o id").out.strip()
         shown = json.loads(something(f"{noun} show {id} -o json").out)
         assert id in (shown.get("id"), shown.get("header", {}).get("id"))
@@ -220,7 +223,20 @@ def test_a_list_is_narrowed_by_the_daemon_as_it_was_meant(ffctl: Ffctl) -> None:
     assert found == ["a", "a,b", "b,a", "x,a,b"]
     assert ffctl("msg", "list", "--since", "1h", "--until", "now", "-o", "id").lines != []
     assert ffctl("msg", "list", "--until", "1h").out == ""
+    assert len(ffctl("msg", "list", "--type", "broadcast").lines) == 6
+    assert ffctl("msg", "list", "--type", "private", "--group", "ab" * 32).out == ""
+    assert ffctl("msg", "list", "--group", "nobody").code == 3
     assert ffctl("pin", "list", "--waiting").out == ""
+
+
+def test_an_operation_that_was_done_is_done_once_more(something: Callable[[str], Done]) -> None:
+    done = json.loads(something("op list --type blockchain_pin_batch --status Succeeded -n 1 -o ndjson").out)
+    retried = something(f"op retry {done['id']} -o json")
+    assert retried.code == 0, retried.err
+    again = json.loads(retried.out)
+    assert again["tx"] == done["tx"] and again["id"] != done["id"]
+    assert json.loads(something(f"op show {done['id']} -o json").out)["retry"] == again["id"]
+    assert something("op list --tx nonsense").code == 2 and something("op list --status done").code == 2
 
 
 def test_live_names_are_completed(something: Callable[[str], Done], ffctl: Ffctl) -> None:
