@@ -131,9 +131,15 @@ def _gather(
         found += [row[0] for row in page]
         if query.count and page:
             total += page[0][1]
-    shown = tx.execute(
-        f"SELECT {collection.select} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",
+    # In two steps: what is sorted is narrow, and what is shown only the page.
+    ordered = tx.execute(
+        f"SELECT {sequence} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",
         (_json_list(found), *bound, query.limit or ROWS_MAX + 1, query.skip),
+    )
+    shown = tx.execute(
+        f"SELECT {collection.select} FROM (SELECT key AS place, value AS shown FROM json_each(?)) page "
+        f"CROSS JOIN {collection.source} WHERE {sequence} = page.shown ORDER BY page.place",
+        (_json_list([row[0] for row in ordered]),),
     )
     return Found(_read(collection, shown, query.limit or ROWS_MAX), total if query.count else None)
 

@@ -21,7 +21,7 @@ from ffd.store import Store, Transaction, collections, namespaces, offsets, open
 from ffd.store import search as searching
 from ffd.store.collection import Collection
 from ffd.store.collections import DATA, EVENTS, MESSAGES, OPERATIONS, PINS, TRANSACTIONS
-from ffd.store.index import answer, build, follow, layout
+from ffd.store.index import answer, build, digits, encode, finding, follow, layout
 from ffd.store.leadership import lead
 from ffd.store.search import INDEX, search
 from ffd.world import RealWorld
@@ -48,7 +48,10 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CHUNK_ROWS", SMALL_CHUNK)
     for name, value in (("CHUNK_ROWS_MAX", SMALL_CHUNK * 8), ("MERGED", SMALL_MERGE), ("RECENT_ROWS", 8)):
         monkeypatch.setattr(build, name, value)
-    monkeypatch.setattr(build, "CODES_MAX", 300)
+    monkeypatch.setattr(encode, "CODES_MAX", 300)
+    monkeypatch.setattr(encode, "RUNS_TRIED", 8)
+    for module in (finding, digits):
+        monkeypatch.setattr(module, "HITS", 3)
     monkeypatch.setattr(answer, "SORTED_ROWS", 3)
     monkeypatch.setattr("ffd.store.index.ordering.SPARE_ROWS", 2)
     for name, soon in (("GATHER_S", 0.001), ("POLL_S", 0.01), ("AGAIN_S", 0.01), ("CHANGES_WAITED_FOR", 1.0)):

@@ -11,7 +11,7 @@ from ffd.model.ids import sha256
 from ffd.model.query import COLLECTIONS, Kind
 from ffd.store.collection import Collection, Column
 
-VERSION = 1
+VERSION = 2
 CHUNK_ROWS = 2_048
 """Rows that are waited for until a chunk is made of them: as many may be scanned for a list."""
 MERGED = 32
@@ -45,8 +45,12 @@ SCHEMA = """
 
     CREATE TABLE search.dictionary (field INTEGER, value, code INTEGER, PRIMARY KEY (field, value)) WITHOUT ROWID;
 
-    -- `place` is field and chunk in one number; `low` and `high` are the least and the greatest value that is not null.
-    CREATE TABLE search.planes (place INTEGER PRIMARY KEY, form INTEGER, low, high, nulls BLOB, body BLOB, more BLOB);
+    -- `place` is field and chunk in one number; `low` and `high` are the least and the greatest value that is not null;
+    -- `absent` rows have none. `body` has so many `entries`.
+    CREATE TABLE search.planes (
+        place INTEGER PRIMARY KEY, form INTEGER, low, high, absent INTEGER, entries INTEGER, nulls BLOB, spread BLOB,
+        body BLOB, more BLOB
+    );
 """
 TABLES = ("meta", "followed", "holes", "chunks", "dead", "dictionary", "planes")
 
@@ -54,7 +58,9 @@ TABLES = ("meta", "followed", "holes", "chunks", "dead", "dictionary", "planes")
 class Form(IntEnum):
     """What a plane's `body` is; its `nulls`, if it has them, have a byte for each row that is 1 where it has no value.
 
-    A plane that says the same of all its rows has no body: the value is `low`.
+    A plane that says the same of all its rows has no body: the value is `low`. The body has an entry for each row; or,
+    with a `spread`, for each run of rows that have the same value: it says from which row on up to which one. Rows in
+    no run have no value then.
     """
 
     SAME = 0
@@ -63,9 +69,9 @@ class Form(IntEnum):
     NUMBERS = 2
     """64 bits each, the high byte first."""
     BYTES = 3
-    """Ids of 16 bytes, or hashes of 32."""
+    """Ids of 16 bytes, or hashes of 32, less the bytes with which the least and the greatest of them both begin."""
     TEXTS = 4
-    """For each row the byte 0xFF, the text in UTF-8, and the byte 0xFE."""
+    """For each entry the byte 0xFF, the text in UTF-8, and the byte 0xFE."""
 
 
 @dataclass(frozen=True, slots=True)

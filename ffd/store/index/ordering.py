@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress, repeat
+from operator import itemgetter
 from typing import Any
 
 from ffd.model.query import Sort
@@ -71,7 +73,7 @@ def _nulls(
     reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
 ) -> int:
     field = reader.held.fields[order[0].field]
-    absent = [zone for zone in zones if zone.nulls]
+    absent = [zone for zone in zones if zone.absent]
     if not absent:
         return 0
     found = {zone.chunk: marks(zone.chunk) & reader.null_marks(field, zone) for zone in absent}
@@ -161,7 +163,7 @@ def _by_values(
             break
         here = marks(zone.chunk)
         if here:
-            if zone.nulls:
+            if zone.absent:
                 here &= ~reader.null_marks(field, zone)
             found.add(zone.chunk, *_narrowed(reader, field, zone, here, found))
     return _take_best(reader, found, order, wanted, taken)
@@ -190,20 +192,29 @@ def _edge(zone: Zone, field: Field, down: bool) -> Any:
 
 def _narrowed(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> tuple[list[Any], list[int]]:
     """The values and places of a chunk's rows, less those of ids and hashes that are known to come too late."""
-    count, width = zone.count, 0 if zone.form is not Form.BYTES else field.width
-    if width:
+    count = zone.count
+    if zone.form is Form.BYTES and not zone.spread:
+        lead = zone.lead
+        width = field.width - len(lead)
         body, _ = reader.body(field, zone.chunk)
-        here = _first_by_lead(body[::width], here, found)
+        here = _first_by_lead(body[::width], here, found, _behind(lead, found.limit))
         rows = positions(here, count)
-        return [body[row * width : row * width + width] for row in rows], rows
+        return [lead + body[row * width : row * width + width] for row in rows], rows
     rows = positions(here, count)
     if zone.form is Form.SAME:
         return [_edge(zone, field, found.down)] * len(rows), rows
     return chosen(reader.values(field, zone), here, count), rows
 
 
-def _first_by_lead(lead: bytes, here: int, found: _Best) -> int:
-    """Of the marked rows at least the first that are wanted, judged by their first byte; and none that is refused."""
+def _behind(lead: bytes, limit: bytes | None) -> int | None:
+    """The byte behind the lead of the last value that is wanted, if it has that lead."""
+    return limit[len(lead)] if limit is not None and limit.startswith(lead) else None
+
+
+def _first_by_lead(lead: bytes, here: int, found: _Best, limit: int | None) -> int:
+    """Of the marked rows at least the first that are wanted, judged by one byte; none is beyond the `limit`."""
+    if limit is not None:
+        return _up_to(lead, here, 255 - limit if found.down else limit, found.down)
     low, high = 0, 255
     while low < high:
         middle = (low + high) // 2
@@ -211,9 +222,6 @@ def _first_by_lead(lead: bytes, here: int, found: _Best) -> int:
             high = middle
         else:
             low = middle + 1
-    if found.limit is not None:
-        limit = 255 - found.limit[0] if found.down else found.limit[0]
-        low = min(low, limit)
     return _up_to(lead, here, low, found.down)
 
 
@@ -237,23 +245,17 @@ class _Best:
         """Are all values from `edge` on worse than what is here?"""
         return self.limit is not None and bool(edge < self.limit if self.down else edge > self.limit)
 
-    def add(self, chunk: int, values: list[Any], places: list[int]) -> None:
+    def add(self, chunk: int, values: Sequence[Any], places: Sequence[int]) -> None:
         """Look at rows of a chunk, by their values and places."""
         limit = self.limit
-        if len(values) > self.wanted:
-            ordered = sorted(values, reverse=self.down)
-            worst = ordered[self.wanted - 1]
-            if limit is None or (worst > limit if self.down else worst < limit):
-                limit = worst
-        rows = zip(values, places, strict=True)
-        if limit is None:
-            self.rows += [(value, chunk, place) for value, place in rows]
-        elif self.down:
-            self.rows += [(value, chunk, place) for value, place in rows if value >= limit]
-        else:
-            self.rows += [(value, chunk, place) for value, place in rows if value <= limit]
+        if limit is None and len(values) > self.wanted:
+            limit = sorted(values, reverse=self.down)[self.wanted - 1]
+        if limit is not None:
+            kept = list(map(limit.__le__ if self.down else limit.__ge__, values))
+            values, places = list(compress(values, kept)), list(compress(places, kept))
+        self.rows += zip(values, repeat(chunk), places)
         if len(self.rows) > self.wanted:
-            self.rows.sort(key=lambda row: row[0], reverse=self.down)
+            self.rows.sort(key=itemgetter(0), reverse=self.down)
             limit = self.limit = self.rows[self.wanted - 1][0]
             end = self.wanted
             while end < len(self.rows) and self.rows[end][0] == limit:

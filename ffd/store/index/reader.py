@@ -9,26 +9,28 @@ from typing import Any
 
 from ffd.model.ids import format_uuid
 from ffd.model.query import Condition, Group, Kind
+from ffd.store.index.digits import (
+    behind_lead,
+    bytes_compared,
+    bytes_equal,
+    bytes_holding,
+    common_lead,
+    prefix_range,
+    spots,
+)
 from ffd.store.index.layout import CHUNK_BITS, NAMESPACE, SEQUENCE, Field, Form, Held
 from ffd.store.index.matching import ORDERS, folded, parts_of, raw_id, test_of
 from ffd.store.index.planes import (
     CodeSet,
     all_of,
-    bytes_compared,
-    bytes_ending,
-    bytes_equal,
-    bytes_holding,
-    bytes_starting,
     integers,
     marked,
     numbers_marked,
-    prefix_range,
-    split_texts,
-    spots,
-    texts_compared,
-    texts_marked,
+    spread_marks,
+    spread_values,
     zone_says,
 )
+from ffd.store.index.texts import split_texts, texts_compared, texts_marked
 from ffd.store.transaction import Transaction
 
 _HEX = frozenset("0123456789abcdef")
@@ -39,14 +41,22 @@ Marker = Callable[["Zone"], int]
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """What is known of a plane without its bytes; `nulls` says whether any row has no value."""
+    """What is known of a plane without its bytes: `absent` rows have no value, and the body has so many `entries`."""
 
     chunk: int
     count: int
     form: Form
     low: Any
     high: Any
-    nulls: bool
+    absent: int
+    entries: int
+    spread: bool
+
+    @property
+    def lead(self) -> bytes:
+        """The bytes that all of a plane's ids or hashes begin with, and its entries go without."""
+        lead: bytes = self.low[: common_lead(self.low, self.high)]
+        return lead
 
 
 class Reader:
@@ -86,14 +96,14 @@ class Reader:
         if found is None:
             place = self.held.fields[name].place
             rows = self._tx.execute(
-                "SELECT place, form, low, high, nulls IS NOT NULL FROM search.planes WHERE place BETWEEN ? AND ?",
+                "SELECT place, form, low, high, absent, entries, spread IS NOT NULL FROM search.planes "
+                "WHERE place BETWEEN ? AND ?",
                 (place, place | (1 << CHUNK_BITS) - 1),
             )
             found = self._zones[name] = {}
-            for at, form, low, high, nulls in rows:
+            for at, form, *rest in rows:
                 chunk = at - place
-                absent = low is None if form == Form.SAME else bool(nulls)
-                found[chunk] = Zone(chunk, self.counts[chunk], Form(form), low, high, absent)
+                found[chunk] = Zone(chunk, self.counts[chunk], Form(form), *rest)
         return found
 
     def body(self, field: Field, chunk: int) -> tuple[Any, bytes | None]:
@@ -107,10 +117,10 @@ class Reader:
             return all_of(zone.count) if zone.low is None else 0
         if zone.form is Form.CODES:
             return self._code_marks(field, zone, CodeSet([0], zone.high + 1))
-        if not zone.nulls:
+        if not zone.absent:
             return 0
-        row = self._tx.one("SELECT nulls FROM search.planes WHERE place = ?", (field.place + zone.chunk,))
-        return 0 if row is None else int.from_bytes(row[0], "little")
+        nulls = self._tx.value("SELECT nulls FROM search.planes WHERE place = ?", (field.place + zone.chunk,))
+        return int.from_bytes(nulls, "little")
 
     def dictionary(self, field: Field) -> dict[int, Any]:
         """The values of a field by their codes; 0 is null."""
@@ -121,29 +131,36 @@ class Reader:
         return found
 
     def values(self, field: Field, zone: Zone) -> Sequence[Any]:
-        """All values of a plane: texts, numbers, or the bytes of ids and hashes; null is None, zeros, or empty."""
+        """All values of a plane: texts as bytes, numbers, or the bytes of ids and hashes.
+
+        Null is None, zeros, or empty.
+        """
         if zone.form is Form.SAME:
             return list(repeat(zone.low, zone.count))
         body, more = self.body(field, zone.chunk)
-        if zone.form is Form.TEXTS:
-            return [text.decode() for text in split_texts(body)]
-        if zone.form is Form.NUMBERS:
-            return integers(body)
-        if zone.form is Form.BYTES:
-            width = field.width
-            return [body[at : at + width] for at in range(0, len(body), width)]
-        known = self.dictionary(field)
-        return [known.get(low + 256 * high) for low, high in zip(body, more or bytes(zone.count), strict=True)]
+        if zone.form is Form.CODES:
+            known = self.dictionary(field)
+            return [known.get(low + 256 * high) for low, high in zip(body, more or bytes(zone.count), strict=True)]
+        values, fill = _entries(field, zone, body)
+        return spread_values(self._spread(field, zone), values, fill, zone.count) if zone.spread else values
 
-    def texts(self, field: Field, zone: Zone) -> list[bytes]:
+    def texts(self, field: Field, zone: Zone) -> Sequence[bytes]:
         """All values of a plane as the bytes of their text; null is empty."""
         if zone.form is Form.TEXTS:
-            return split_texts(self.body(field, zone.chunk)[0])
+            return self.values(field, zone)
         return [b"" if each is None else str(self._shown(each)).encode() for each in self.values(field, zone)]
 
     def sequences(self, chunk: int) -> Sequence[int]:
         """The sequences of a chunk's rows."""
         return self.values(self.held.fields[SEQUENCE], self.zones(SEQUENCE)[chunk])
+
+    def _spread(self, field: Field, zone: Zone) -> bytes:
+        spread: bytes = self._tx.value("SELECT spread FROM search.planes WHERE place = ?", (field.place + zone.chunk,))
+        return spread
+
+    def _rows(self, field: Field, zone: Zone, entries: int) -> int:
+        """The marks of rows by those of a plane's entries."""
+        return spread_marks(self._spread(field, zone), entries, zone.count) if zone.spread and entries else entries
 
     # Conditions --------------------------------------------------------------------------------------------------
 
@@ -262,22 +279,14 @@ class Reader:
         return codes.marks(body, more)
 
     def _text_marks(self, field: Field, zone: Zone, condition: Condition, test: Callable[[Any], bool]) -> int:
+        body, _ = self.body(field, zone.chunk)
         if field.kind in (Kind.UUID, Kind.HASH):
             # Spelt in a way that no id or hash has: nobody minds that these take their time.
-            absent = bytearray(self.null_marks(field, zone).to_bytes(zone.count, "little"))
-            texts = zip(self.values(field, zone), absent, strict=True)
-            return marked([test(None if null else text) for text, null in texts])
-        body, _ = self.body(field, zone.chunk)
-        op, text = condition.op, str(condition.value or "")
-        if op in ORDERS:
-            return texts_compared(body, op, text.encode())
-        if op in ("eq", "neq", "ieq", "nieq"):
-            part, negated, caseless = "eq", op[0] == "n", "ieq" in op
-        else:
-            part, negated, caseless = parts_of(op)
-        asked = (folded(text) if caseless else text).encode()
-        found = texts_marked(body, zone.count, part, asked, caseless=caseless)
-        return all_of(zone.count) & ~found if negated else found
+            found = self._rows(field, zone, marked([test(text.decode()) for text in split_texts(body)]))
+            nulls = self.null_marks(field, zone)
+            return found & ~nulls | (nulls if test(None) else 0)
+        found = self._rows(field, zone, _texts_found(body, zone.entries, condition))
+        return found | self.null_marks(field, zone) if zone.spread and zone.absent and test(None) else found
 
     def _wide_marker(self, field: Field, condition: Condition) -> Marker:
         """For numbers, ids and hashes."""
@@ -292,7 +301,7 @@ class Reader:
         return self._digits_marker(field, condition)
 
     def _present(self, field: Field, zone: Zone, marks: int) -> int:
-        return marks & ~self.null_marks(field, zone) if marks and zone.nulls else marks
+        return marks & ~self.null_marks(field, zone) if marks and zone.absent else marks
 
     def _equality_marker(self, field: Field, negated: bool, value: Any) -> Marker:
         if field.kind in (Kind.UUID, Kind.HASH) and value is not None:
@@ -306,8 +315,12 @@ class Reader:
             found = 0
             if zone_says(zone.low, zone.high, "eq", value) is not False:
                 body, _ = self.body(field, zone.chunk)
-                numbers = zone.form is Form.NUMBERS
-                found = numbers_marked(body, "eq", value) if numbers else bytes_equal(body, field.width, value)
+                if zone.form is Form.NUMBERS:
+                    found = numbers_marked(body, "eq", value)
+                else:
+                    lead = len(zone.lead)
+                    found = bytes_equal(body, field.width - lead, value[lead:])
+                found = self._rows(field, zone, found)
             return self._present(field, zone, all_of(zone.count) & ~found if negated else found)
 
         return mark
@@ -317,8 +330,13 @@ class Reader:
             said = zone_says(zone.low, zone.high, op, value)
             if said is None:
                 body, _ = self.body(field, zone.chunk)
-                numbers = zone.form is Form.NUMBERS
-                found = numbers_marked(body, op, value) if numbers else bytes_compared(body, field.width, op, value)
+                if zone.form is Form.NUMBERS:
+                    found = numbers_marked(body, op, value)
+                else:
+                    # Between the least and the greatest, and so of their lead too.
+                    lead = len(zone.lead)
+                    found = bytes_compared(body, field.width - lead, op, value[lead:])
+                found = self._rows(field, zone, found)
             else:
                 found = all_of(zone.count) if said else 0
             return self._present(field, zone, found)
@@ -346,13 +364,14 @@ class Reader:
             low, high = prefix_range(field.width, digits)
             if zone.high < low or zone.low > high:
                 return 0
-            if low <= zone.low and zone.high <= high:
-                return all_of(zone.count)
+        lead = zone.lead
+        left = behind_lead(lead, places)
+        if left is None:
+            return all_of(zone.count)
+        if not left:
+            return 0
         body, _ = self.body(field, zone.chunk)
-        if part == "contains":
-            return bytes_holding(body, field.width, places)
-        of_ends = bytes_starting if part == "starts_with" else bytes_ending
-        return of_ends(body, field.width, digits)
+        return self._rows(field, zone, bytes_holding(body, field.width - len(lead), left))
 
     def _slow_marker(self, field: Field, condition: Condition) -> Marker:
         test = test_of(condition, field.kind)
@@ -371,3 +390,27 @@ def unheld(held: Held, node: Condition | Group) -> Iterator[str]:
     else:
         for child in node.conditions:
             yield from unheld(held, child)
+
+
+def _entries(field: Field, zone: Zone, body: bytes) -> tuple[Sequence[Any], Any]:
+    """The entries of a plane, and what stands for null."""
+    if zone.form is Form.TEXTS:
+        return split_texts(body), b""
+    if zone.form is Form.NUMBERS:
+        return integers(body), 0
+    lead = zone.lead
+    width = field.width - len(lead)
+    return [lead + body[at : at + width] for at in range(0, len(body), width)], bytes(field.width)
+
+
+def _texts_found(body: bytes, count: int, condition: Condition) -> int:
+    op, text = condition.op, str(condition.value or "")
+    if op in ORDERS:
+        return texts_compared(body, op, text.encode())
+    if op in ("eq", "neq", "ieq", "nieq"):
+        part, negated, caseless = "eq", op[0] == "n", "ieq" in op
+    else:
+        part, negated, caseless = parts_of(op)
+    asked = (folded(text) if caseless else text).encode()
+    found = texts_marked(body, count, part, asked, caseless=caseless)
+    return all_of(count) & ~found if negated else found
