@@ -133,6 +133,26 @@ unless it is absolute (default
 .Pa storage ) .
 .It exchange Dq loopback
 none.
+.It exchange Dq https
+.Va address , port :
+where it listens (default 127.0.0.1, 3001).
+.Va endpoint :
+where peers reach it, such as
+.Li https://node.example.com:3001
+(default: where it listens).
+.Va certificate_file , key_file :
+what the node proves itself with, in PEM; a certificate's subject names it among its peers by O, or O and OU.
+Without them it makes itself a certificate in
+.Pa exchange/NAME
+of
+.Va state_dir .
+.Va next_certificate_file :
+the certificate that will follow, published with the one in use (default
+.Pa next-
+and the file's name, beside it).
+.It exchange Dq memory
+.Va mesh :
+the name of those that reach each other.
 .It ledger Dq memory , storage Dq memory , exchange Dq memory
 gone when the process ends; for tests.
 .El

@@ -103,7 +103,7 @@ class StorageConfig:
 class ExchangeConfig:
     """One data exchange."""
 
-    plugin: str = key.text("loopback", "the plugin: loopback, memory, or an entry point of the group ffd.exchanges")
+    plugin: str = key.text("loopback", "the plugin: loopback, https, memory, or an entry point of ffd.exchanges")
     options: Mapping[str, object] = key.options("what the plugin is told")
 
 

@@ -25,6 +25,7 @@ OURS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "memory": ("ffd.plugins.sharedstorage.memory", "open_memory_storage"),
     },
     EXCHANGES: {
+        "https": ("ffd.plugins.exchange.https", "open_https_exchange"),
         "loopback": ("ffd.plugins.exchange.loopback", "open_loopback_exchange"),
         "memory": ("ffd.plugins.exchange.memory", "open_memory_exchange"),
     },

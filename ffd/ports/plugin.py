@@ -47,6 +47,15 @@ class PluginSetting:
             raise Invalid("FFD1201", f"option {option} of plugin {self.name} must be a text, not {value!r}")
         return value
 
+    def number(self, option: str, default: int, *, most: int) -> int:
+        """An option that is a whole number from 1 to `most`. Raises Invalid when it is something else."""
+        value = self.options.get(option, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise Invalid(
+                "FFD1201", f"option {option} of plugin {self.name} must be a number from 1 to {most}, not {value!r}"
+            )
+        return value
+
     def check_known(self, *known: str) -> None:
         """Refuse an option that the plugin does not have. Raises Invalid."""
         for option in self.options:

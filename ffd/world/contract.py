@@ -128,6 +128,13 @@ class World(ABC):
         """
 
     @abstractmethod
+    def mutual_tls(self, certificate: Path, key: Path, trusted: Sequence[bytes], *, listening: bool) -> ssl.SSLContext:
+        """What one end of TLS needs where each end proves that it is one of those who are `trusted` (DER).
+
+        A name in a certificate means nothing here, and who signed it neither. Raises as `tls_context`.
+        """
+
+    @abstractmethod
     async def compute(self, work: Callable[..., T], *args: Any) -> T:
         """Run a plain function that only thinks, and long, beside the event loop."""
 
@@ -194,6 +201,10 @@ class World(ABC):
     @abstractmethod
     async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
         """Listen at an IP address; port 0 is any free one. Raises Conflict when the port is taken, else Invalid."""
+
+    @abstractmethod
+    async def connect_tcp(self, host: str, port: int) -> trio.SocketStream:
+        """A connection to a name or an IP address. Raises OSError."""
 
     @abstractmethod
     def inherited_listeners(self) -> list[trio.SocketListener]:

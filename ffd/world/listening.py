@@ -1,4 +1,4 @@
-"""Listening sockets, and what TLS needs."""
+"""Listening sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import socket
-import ssl
 import stat
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import trio
 
 from ffd.model.errors import Conflict, FfdError, Invalid
-from ffd.world.files import check_guarded, remove
+from ffd.world.files import remove
 
 SOCKET_PATH_MAX = 107  # sun_path, less its NUL: unix(7)
 TCP_BACKLOG = 256
@@ -80,29 +79,6 @@ def _not_listening(address: str, port: int, error: OSError) -> FfdError:
         f"cannot listen on {address} port {port} ({error.strerror}): set http.address to an address of this machine, "
         "and http.port to one that this user may have",
     )
-
-
-def tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """See `World.tls_context`."""
-    for path, secret in ((certificate, False), (key, True), (client_ca, False)):
-        if path is not None:
-            check_guarded(path, path.stat(), secret)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key, password=lambda: "")  # never asked for on the terminal
-        if client_ca is not None:
-            context.load_verify_locations(client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except ssl.SSLError as error:
-        named = f"{certificate} and {key}" + (f", with {client_ca}," if client_ca else "")
-        raise Invalid(
-            "FFD1404",
-            f"{named} are not a certificate, its key without a password, and authorities, in PEM "
-            f"({(error.reason or 'unreadable').lower().replace('_', ' ')}): name those that belong together",
-        ) from error
-    return context
 
 
 def _check_socket_path(path: Path) -> None:

@@ -17,7 +17,7 @@ import apsw
 import trio
 
 from ffd.model.errors import Full, Invalid
-from ffd.world import files, listening
+from ffd.world import files, listening, tls
 from ffd.world.contract import UNFINISHED, Database, FileSink, FileSource, Lock, World
 
 T = TypeVar("T")
@@ -83,7 +83,10 @@ class RealWorld(World):
         return await trio.to_thread.run_sync(files.read_guarded, path, bytes_max, secret)
 
     async def tls_context(self, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-        return await trio.to_thread.run_sync(listening.tls_context, certificate, key, client_ca)
+        return await trio.to_thread.run_sync(tls.tls_context, certificate, key, client_ca)
+
+    def mutual_tls(self, certificate: Path, key: Path, trusted: Sequence[bytes], *, listening: bool) -> ssl.SSLContext:
+        return tls.mutual_tls(certificate, key, trusted, listening)
 
     async def compute(self, work: Callable[..., T], *args: Any) -> T:
         return await trio.to_thread.run_sync(work, *args)
@@ -174,3 +177,6 @@ class RealWorld(World):
 
     async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
         return await listening.listen_tcp(address, port)
+
+    async def connect_tcp(self, host: str, port: int) -> trio.SocketStream:
+        return await trio.open_tcp_stream(host, port)

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import trio
 
 from ffd.plugins.ledger import memory as memory_ledger
 from ffd.plugins.sharedstorage import memory as memory_storage
+from tests.plugins.exchanges import EXCHANGES, Exchanges, HttpsExchanges, MemoryExchanges
 from tests.plugins.ledgers import LEDGERS, FileLedgers, MemoryLedgers, SharedLedger
 from tests.plugins.storages import STORAGES, DirectoryStorages, SharedStorages
 
@@ -54,3 +56,20 @@ def storages(
 def directory(scratch: Path, lasting: AsyncExitStack) -> DirectoryStorages:
     """A shared storage in a directory."""
     return DirectoryStorages(scratch, lasting)
+
+
+@pytest.fixture(params=sorted(EXCHANGES))
+async def exchanges(
+    request: pytest.FixtureRequest, scratch: Path, lasting: AsyncExitStack, nursery: trio.Nursery
+) -> AsyncGenerator[Exchanges, None]:
+    """Data exchanges of each kind."""
+    found = EXCHANGES[request.param](scratch, lasting, nursery)
+    yield found
+    if isinstance(found, MemoryExchanges):
+        found.forget()
+
+
+@pytest.fixture
+def https(scratch: Path, lasting: AsyncExitStack, nursery: trio.Nursery) -> HttpsExchanges:
+    """Data exchanges over mutual TLS."""
+    return HttpsExchanges(scratch, lasting, nursery)

@@ -240,6 +240,9 @@ class SimWorld(World):
     async def tls_context(self, certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
         raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors", str(certificate))
 
+    def mutual_tls(self, certificate: Path, key: Path, trusted: Sequence[bytes], *, listening: bool) -> ssl.SSLContext:
+        raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors", str(certificate))
+
     async def compute(self, work: Callable[..., T], *args: Any) -> T:
         await self.hop()
         return work(*args)
@@ -341,6 +344,9 @@ class SimWorld(World):
 
     async def listen_tcp(self, address: str, port: int) -> trio.SocketListener:
         raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", address)
+
+    async def connect_tcp(self, host: str, port: int) -> trio.SocketStream:
+        raise OSError(errno.EOPNOTSUPP, "a simulated node has no doors: its stories speak to its parts", host)
 
     def inherited_listeners(self) -> list[trio.SocketListener]:
         return []
