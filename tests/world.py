@@ -361,7 +361,7 @@ class Node:
     async def send_data(self, id: str, *, topic: str = "house") -> str:
         """Broadcast a data item that is stored; the message's id."""
         shown = {"header": {"topics": [topic]}, "data": [{"id": id}]}
-        (sent,) = await self.desk.acceptors[NAMESPACE].broadcast([parse_message(json.dumps(shown).encode())])
+        (sent,) = await self.desk.acceptors[NAMESPACE].accept([parse_message(json.dumps(shown).encode())])
         if isinstance(sent, FfdError):
             raise sent
         self.accepted[sent.id_text] = id
@@ -386,7 +386,7 @@ class Node:
 
     async def send(self, drafts: Sequence[Draft]) -> list[str]:
         """Send messages in one piece. Raises the first refusal."""
-        results = await self.desk.acceptors[NAMESPACE].broadcast(drafts)
+        results = await self.desk.acceptors[NAMESPACE].accept(drafts)
         for each, wanted in zip(results, drafts, strict=True):
             if not isinstance(each, FfdError):
                 self.accepted[each.id_text] = json.loads(wanted.value_text(wanted.items[0].value))

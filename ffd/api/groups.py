@@ -12,7 +12,7 @@ from ffd.store.collections import GROUPS, ShownGroup
 
 
 async def list_groups(call: Call) -> Answer:
-    """Find groups; there are none before private messages."""
+    """Find groups."""
     return await listing(call, GROUPS, lambda _tx, row: group_json(row, call.namespace))
 
 

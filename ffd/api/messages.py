@@ -11,7 +11,7 @@ from ffd.model.event import MESSAGE_REJECTED
 from ffd.model.ids import format_uuid
 from ffd.model.message import message_json
 from ffd.model.query import Condition, Group
-from ffd.outbound.draft import parse_message
+from ffd.outbound.draft import Draft, parse_message
 from ffd.store import Transaction, deliveries, messages
 from ffd.store.collections import EVENTS, MESSAGES
 from ffd.store.messages import StoredMessage
@@ -19,9 +19,13 @@ from ffd.store.messages import StoredMessage
 
 async def broadcast(call: Call) -> Answer:
     """Send a broadcast; with `confirm` the answer waits until it is confirmed."""
+    return await send(call, parse_message(await call.body()))
+
+
+async def send(call: Call, draft: Draft) -> Answer:
+    """Accept a message; with `confirm` wait until it is settled."""
     namespace = call.namespace
-    draft = parse_message(await call.body())
-    (outcome,) = await call.desk.acceptors[namespace.name].broadcast([draft])
+    (outcome,) = await call.desk.acceptors[namespace.name].accept([draft])
     if isinstance(outcome, FfdError):
         raise outcome
     if not call.flag("confirm"):

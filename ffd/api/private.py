@@ -7,20 +7,23 @@ from dataclasses import dataclass
 import trio
 
 from ffd.api.call import Answer, Call, object_of
-from ffd.api.messages import find_message, with_values
+from ffd.api.messages import find_message, send, with_values
 from ffd.delivery.confirmations import Confirmations
 from ffd.model.errors import Away, FfdError, Invalid
 from ffd.model.event import MESSAGE_REJECTED
 from ffd.model.message import BROADCAST
 from ffd.model.namespace import Namespace
-from ffd.outbound import recipients
-from ffd.outbound.draft import Draft, WireGroup, parse_private
+from ffd.outbound.draft import Draft, parse_private
 from ffd.store import events
 
 
 async def send_private(call: Call) -> Answer:
-    """Send a private message. All of it is checked, and then refused: private messages are not there yet."""
-    raise _refusal(call, *parse_private(await call.body()))
+    """Send a message to the members of a group; with `confirm` the answer waits until it is confirmed.
+
+    `group.members` describes a group, which is made when it is new; `header.group` names one by its hash.
+    `header.txtype` is `unpinned` for a message that goes past the ledger: its order is that in which this node sends.
+    """
+    return await send(call, parse_private(await call.body()))
 
 
 async def request_reply(call: Call) -> Answer:
@@ -29,14 +32,13 @@ async def request_reply(call: Call) -> Answer:
     FireFly knows private requests only. Of ffd are requests by broadcast (`header.type` is `broadcast`): whoever hears
     one may answer, by a broadcast too.
     """
-    draft, group = parse_private(await call.body())
-    by_broadcast = (draft.header.type or "").lower() == BROADCAST
-    _check_request(draft, group, by_broadcast)
-    if not by_broadcast:
-        raise _refusal(call, draft, group)
+    draft = parse_private(await call.body())
+    if (draft.header.type or "").lower() == BROADCAST:
+        draft.to = None
+    _check_request(draft)
     namespace, store = call.namespace, call.desk.store
     since = store.peek(events.last_sequence)
-    (outcome,) = await call.desk.acceptors[namespace.name].broadcast([draft])
+    (outcome,) = await call.desk.acceptors[namespace.name].accept([draft])
     if isinstance(outcome, FfdError):
         raise outcome
     call.late = Away(
@@ -52,9 +54,9 @@ async def request_reply(call: Call) -> Answer:
     return object_of(await store.read(lambda tx: with_values(tx, message, namespace.name)))
 
 
-def _check_request(draft: Draft, group: WireGroup, by_broadcast: bool) -> None:
+def _check_request(draft: Draft) -> None:
     """Refuse what is no request, in FireFly's order: FF10271, FF10261, FF10262."""
-    if not (by_broadcast or draft.header.group or group.members):
+    if draft.to is not None and not (draft.header.group or draft.to.members):
         raise Invalid(
             "FF10271",
             "For request messages you must specify a group of private recipients: or set header.type to broadcast",
@@ -63,18 +65,6 @@ def _check_request(draft: Draft, group: WireGroup, by_broadcast: bool) -> None:
         raise Invalid("FF10261", "For request messages 'header.tag' must be set, so that a responder can know it")
     if draft.header.cid:
         raise Invalid("FF10262", "For request messages 'header.cid' must be unset: the reply will carry one")
-
-
-def _refusal(call: Call, draft: Draft, group: WireGroup) -> FfdError:
-    """Why a private message is not sent. Raises what is wrong with it in itself, in FireFly's order."""
-    namespace = call.namespace
-    acceptor = call.desk.acceptors[namespace.name]
-    acceptor.check_author(draft)
-    recipients.resolve(call.desk.store, namespace, draft.header.group or "", group)
-    acceptor.check(draft)
-    return Invalid(
-        "FF10414", "This action is not supported in this namespace: this version of ffd has no private messages yet"
-    )
 
 
 @dataclass(slots=True)

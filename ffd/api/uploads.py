@@ -13,8 +13,8 @@ from ffd.model.canonical import canonical_json, decode_envelope, json_string
 from ffd.model.data import BlobRef, Data, DatatypeRef, data_json, seal_data
 from ffd.model.errors import Full, Invalid
 from ffd.model.ids import format_uuid
-from ffd.outbound.accept import check_kind
 from ffd.outbound.draft import parse_item
+from ffd.outbound.items import check_kind
 from ffd.store import Transaction, data
 from ffd.store.blobfiles import Incoming
 

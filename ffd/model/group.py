@@ -8,9 +8,11 @@ from ffd.model.canonical import decode_envelope, json_string
 from ffd.model.errors import Invalid
 from ffd.model.ids import normal_uuid, parse_hash, sha256
 from ffd.model.names import check_name_not_uuid
-from ffd.model.times import ZERO_TIME, parse_stored_time
+from ffd.model.times import ZERO_TIME, parse_stored_time, time_json
 
 IDENTITY_MAX = 1024
+TAG_GROUP = "ff_define_group"
+"""The tag of the message that founds a group."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -64,6 +66,12 @@ def group_identity_json(namespace: str, name: str, members: Sequence[Member]) ->
     """The hashed text: network namespace, name and members in the order given."""
     lead = f'"namespace":{json_string(namespace)},' if namespace else ""
     return f'{{{lead}"name":{json_string(name)},"members":{members_json(members)}}}'
+
+
+def group_json(namespace: str, name: str, members: Sequence[Member], hash: bytes, created: int) -> str:
+    """A group as it travels: the value of the message that founds it, and beside a batch that may come before that."""
+    identity = group_identity_json(namespace, name, members)
+    return f'{identity[:-1]},"hash":"{hash.hex()}","created":{time_json(created or None)}}}'
 
 
 def members_json(members: Sequence[Member]) -> str:

@@ -28,6 +28,8 @@ STAGED, READY, SENT, PENDING, CONFIRMED, REJECTED, CANCELLED = MESSAGE_STATES = 
 )  # fmt: skip
 BATCH_PIN, UNPINNED, CONTRACT_INVOKE_PIN = SEALABLE_TX_TYPES = ("batch_pin", "unpinned", "contract_invoke_pin")
 """Transaction types that may carry a message."""
+NONE = "none"
+"""Another name for `unpinned`, where an app sends a private message; no sealed header has it."""
 DATA_PUBLISH = "data_publish"
 TAG_GAP_FILL = "ff_gap_fill"
 """Of a message without content that takes the place of a private one, named by its `cid`, that can never be sent."""

@@ -14,29 +14,32 @@ import msgspec
 import trio
 
 from ffd.model.canonical import ValueText
-from ffd.model.data import BlobRef, Data, DatatypeRef, check_validator, data_json, seal_data
-from ffd.model.errors import Conflict, FfdError, Full, Invalid, NotFound
-from ffd.model.ids import format_uuid, normal_hash, normal_uuid, parse_hash, parse_uuid, sha256
+from ffd.model.data import Data, data_json, seal_data
+from ffd.model.errors import Conflict, FfdError, Full, Invalid
+from ffd.model.ids import format_uuid, normal_uuid, parse_hash, parse_uuid
 from ffd.model.message import (
     BATCH_PIN,
     BROADCAST,
     CONTRACT_INVOKE_PIN,
     DEFINITION,
+    GROUP_INIT,
+    NONE,
+    PRIVATE,
+    UNPINNED,
     Header,
     Sealed,
     message_json,
     seal,
 )
-from ffd.model.names import check_name
 from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
-from ffd.outbound import signer
-from ffd.outbound.datatypes import check_item, read_datatype
-from ffd.outbound.definitions import Definition
+from ffd.outbound import recipients, signer
+from ffd.outbound.definitions import Definition, group_definition
 from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
-from ffd.store import Store, Transaction, blobs, data, messages, offsets
-from ffd.store.blobs import BlobRow
+from ffd.outbound.items import Items
+from ffd.store import Store, Transaction, blobs, data, groups, messages, offsets
 from ffd.store.engine import Writing
+from ffd.store.groups import GroupRow
 from ffd.store.messages import NewMessage
 from ffd.world import World
 
@@ -62,11 +65,19 @@ class AcceptLimits:
     disk_reserve_bytes: int = 64 * 1024 * 1024
 
 
+class Founding(msgspec.Struct, frozen=True):
+    """A group that nobody here knew, and the message that tells its members of it."""
+
+    group: GroupRow
+    message: NewMessage
+
+
 class Accepted(msgspec.Struct, frozen=True):
-    """A message that is on disk."""
+    """A message that is on disk; `founding` comes before it when it is the first to its group."""
 
     id_text: str
     message: NewMessage
+    founding: Founding | None = None
 
     @property
     def id(self) -> bytes:
@@ -140,7 +151,11 @@ class Accepting:
 
 
 class Acceptor:
-    """The door of one namespace."""
+    """The door of one namespace.
+
+    What it begins learns what is `known`: the sequence of each stored data item by its id, and 0 by the hash of each
+    blob, so that what is deleted before the transaction is noticed in it.
+    """
 
     def __init__(
         self, world: World, store: Store, namespace: Namespace, keys: signer.Keys, limits: AcceptLimits
@@ -150,26 +165,19 @@ class Acceptor:
         self._world = world
         self._store = store
         self._keys = keys
+        self._items = Items(world, store, namespace)
         self._room_until = -inf
         self._gathering = Gathering()
 
-    async def broadcast(self, drafts: Sequence[Draft]) -> list[Accepted | FfdError]:
-        """Accept broadcasts in the order given; for each the message, on disk, or why it was refused.
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted | FfdError]:
+        """Accept messages in the order given; for each the message, on disk, or why it was refused.
 
         Raises Full when none can be taken now.
         """
         return await self.begin(drafts).wait()
 
-    def check_author(self, draft: Draft) -> None:
-        """Refuse a message that nobody here may sign. Raises Invalid FF10206, FFD2502."""
-        self._resolve(draft.header.author or "", draft.header.key or "")
-
-    def check(self, draft: Draft) -> None:
-        """Refuse what `broadcast` would refuse of a message in itself, and keep nothing of it."""
-        self._prepare(draft, self._world.now(), {})
-
     def begin(self, drafts: Sequence[Draft]) -> Accepting:
-        """Check and seal broadcasts, and queue them behind all that were begun before. Raises Full."""
+        """Check and seal messages, and queue them behind all that were begun before. Raises Full."""
         self._check_room()
         now = self._world.now()
         results: list[Accepted | FfdError] = []
@@ -203,16 +211,22 @@ class Acceptor:
     def seal_definition(self, definition: Definition) -> Accepted:
         """A definition as its message will be, for `define`; nothing is stored yet. Raises Invalid FFD2502, FF10327."""
         self._check_key(definition.key)
+        message = self._seal_own(definition, DEFINITION)
+        return Accepted(format_uuid(message.id), message)
+
+    def _seal_own(self, definition: Definition, type: str, *, group: str = "") -> NewMessage:
+        """A message whose content is this node's own. Raises Invalid FF10327, FF10328."""
         now, id = self._world.now(), self._world.new_id()
         item = seal_data(format_uuid(self._world.new_id()), now, definition.value, validator="definition")
         header = Header(
-            format_uuid(id), "", DEFINITION, BATCH_PIN, definition.author, definition.key, format_time(now),
-            self.namespace.network_name, "", (definition.topic,), definition.tag,
+            format_uuid(id), "", type, BATCH_PIN, definition.author, definition.key, format_time(now),
+            self.namespace.network_name, group, (definition.topic,), definition.tag,
         )  # fmt: skip
         sealed = seal(header, [item.ref])
         size = self._check_size(sealed, [item])
-        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, [item])
-        return Accepted(sealed.header.id, message)
+        return NewMessage(
+            id, sealed.header_json, sealed.hash, sealed.refs_json, size, [item], private=type == GROUP_INIT
+        )
 
     async def define(self, *definitions: Accepted) -> None:
         """Store sealed definitions in this order, all or none, behind all that was begun before. Raises Full."""
@@ -238,26 +252,35 @@ class Acceptor:
         self._room_until = trio.current_time() + ROOM_CHECK_S
 
     def _prepare(self, draft: Draft, now: int, known: dict[str, int]) -> Accepted:
-        """Everything that can be done before the transaction; `known` learns the stored data that is referred to.
-
-        It has the sequence of each item by its id, and 0 by the hash of each blob. Raises Invalid, NotFound.
-        """
+        """Everything that can be done before the transaction. Raises Invalid, NotFound."""
         wire, key_once = draft.header, draft.idempotency_key
         check_idempotency_key(key_once)
         if draft.large:
             self._check_raw_size(draft)
         author, key = self._resolve(wire.author or "", wire.key or "")
-        items = [self._item(draft, item, now, known) for item in draft.items]
+        to = None
+        if draft.to is not None:
+            to = recipients.resolve(self._store, self.namespace, wire.group or "", draft.to, author, now)
+        items = [self._items.resolve(draft, item, now, known) for item in draft.items]
         id = self._world.new_id()
         id_text = format_uuid(id)
         header = Header(
-            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST, _tx_type(wire.txtype), author, key,
-            format_time(now), self.namespace.network_name, "", _topics(wire.topics), wire.tag or "",
+            id_text, normal_uuid(wire.cid) if wire.cid else "", BROADCAST if to is None else PRIVATE,
+            _tx_type(wire.txtype, private=to is not None), author, key, format_time(now),
+            self.namespace.network_name, "" if to is None else to.hash.hex(), _topics(wire.topics), wire.tag or "",
         )  # fmt: skip
         sealed = seal(header, [item.ref for item in items])
         size = self._check_size(sealed, items)
-        message = NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once)
-        return Accepted(id_text, message)
+        message = NewMessage(
+            id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once, private=to is not None
+        )
+        return Accepted(id_text, message, None if to is None or to.new is None else self._found(to.new, author, key))
+
+    def _found(self, group: GroupRow, author: str, key: str) -> Founding:
+        """What tells all members of a new group (FireFly reference 4.2)."""
+        definition = group_definition(self.namespace.network_name, group, author, key)
+        message = self._seal_own(definition, GROUP_INIT, group=group.hash.hex())
+        return Founding(group._replace(message=message.id), message)
 
     def _check_raw_size(self, draft: Draft) -> None:
         """Refuse what is too large whatever its white space, before the work that its values may make."""
@@ -265,10 +288,10 @@ class Acceptor:
         for item in draft.items:
             value = bytes(item.value)
             size += DATA_SIZE_BASE + len(value) - sum(map(value.count, _WHITE_SPACE))
-        self._check_fits(size)
+        self._check_fits(size, private=draft.to is not None)
 
     def _check_size(self, sealed: Sealed, items: Sequence[Data]) -> int:
-        """The bytes that a message takes in a batch, estimated upwards. Raises Invalid FF10327 beyond the limit."""
+        """The bytes that a message takes in a batch, estimated upwards. Raises Invalid FF10327, FF10328 beyond."""
         size = max(MESSAGE_SIZE_BASE, len(sealed.header_json) + len(sealed.refs_json) + MESSAGE_ENVELOPE)
         for item in items:
             usual = item.datatype is None and item.blob is None
@@ -276,15 +299,15 @@ class Acceptor:
             if item.blob is not None and not item.blob.public:
                 size += PUBLIC_REFERENCE
             size += DATA_SIZE_BASE + (len(text) if text.isascii() else len(text.encode()))
-        self._check_fits(size)
+        self._check_fits(size, private=bool(sealed.header.group))
         return size
 
-    def _check_fits(self, size: int) -> None:
+    def _check_fits(self, size: int, *, private: bool) -> None:
         if size > self.limits.message_bytes_max:
             raise Invalid(
-                "FF10327",
-                f"Message size {size / 1024:.2f}kb is too large for the max broadcast batch size of "
-                f"{self.limits.message_bytes_max / 1024:.2f}kb",
+                "FF10328" if private else "FF10327",
+                f"Message size {size / 1024:.2f}kb is too large for the max {'private' if private else 'broadcast'} "
+                f"batch size of {self.limits.message_bytes_max / 1024:.2f}kb",
             )
 
     def _resolve(self, author: str, key: str) -> tuple[str, str]:
@@ -305,67 +328,10 @@ class Acceptor:
                 f"lists all that it has",
             )
 
-    def _item(self, draft: Draft, item: WireItem, now: int, known: dict[str, int]) -> Data:
-        """One data item: one that is stored already, or a new one."""
-        if item.id:
-            sequence, found = self._stored_item(item)
-            known[found.id] = sequence
-            return found
-        made = self._new_item(item, draft.value_text(item.value), now)
-        if made.blob is not None:
-            known[made.blob.hash] = 0
-        return made
-
-    def _new_item(self, item: WireItem, text: str, now: int) -> Data:
-        if item.blob is not None and item.blob.hash:
-            return self._blob_item(item, parse_hash(item.blob.hash), text, now)
-        if text == "null":
-            raise Invalid("FF10205", "Data item has neither an id nor a value: give one of the two")
-        made = Data(
-            id=format_uuid(self._world.new_id()),
-            hash=sha256(text.encode()),
-            created=now,
-            value=text,
-            validator=check_validator(item.validator or ""),
-            datatype=None if item.datatype is None else read_datatype(item.datatype),
-        )
-        if made.datatype is not None:
-            check_item(self._store, self.namespace, made)
-        return made
-
-    def _blob_item(self, item: WireItem, hash: bytes, text: str, now: int) -> Data:
-        """A new item for a blob that is here."""
-        size = self._blob_here(hash).size
-        wire = item.datatype
-        datatype = DatatypeRef(wire.name, wire.version or "") if wire is not None and wire.name else None
-        check_kind(item.validator or "", datatype, with_blob=True)
-        return seal_data(
-            format_uuid(self._world.new_id()), now, text,
-            validator=item.validator or "", datatype=datatype, blob=BlobRef(hash.hex(), size),
-        )  # fmt: skip
-
-    def _blob_here(self, hash: bytes) -> BlobRow:
-        found = self._store.peek(lambda tx: blobs.find(tx, self.namespace.number, hash))
-        if found is None:
-            raise NotFound("FF10239", f"No blob with hash '{hash.hex()}' is known here: upload it first")
-        return found
-
-    def _stored_item(self, item: WireItem) -> tuple[int, Data]:
-        id = parse_uuid(item.id or "")
-        found = self._store.peek(lambda tx: messages.find_data(tx, self.namespace.number, id))
-        if found is None or (item.hash and normal_hash(item.hash) != found[1].hash.hex()):
-            raise Invalid("FF10204", f"Data reference {item.id} cannot be resolved: no such data, or another hash")
-        if found[1].blob is not None and found[1].blob.hash:
-            check_kind(found[1].validator, found[1].datatype, with_blob=True)
-            self._blob_here(parse_hash(found[1].blob.hash))
-        elif found[1].datatype is not None:
-            check_item(self._store, self.namespace, found[1])
-        return found
-
     async def keep(self, item: WireItem, value_text: ValueText) -> Data:
         """Store one data item by itself; on disk when this returns. Raises as `begin`, Full."""
         self._check_room()
-        kept = self._new_item(item, value_text(item.value), self._world.now())
+        kept = self._items.make(item, value_text(item.value), self._world.now())
 
         def unit(tx: Transaction) -> None:
             if kept.blob is not None and blobs.find(tx, self.namespace.number, parse_hash(kept.blob.hash)) is None:
@@ -377,7 +343,6 @@ class Acceptor:
 
     def _store_all(self, tx: Transaction, accepted: Sequence[Accepted], known: dict[str, int]) -> Refusals:
         """Store what can be stored; who is refused, and why. Raises Full, and then nothing is stored."""
-        self._check_backlog(tx, len(accepted))
         refusals: Refusals = {}
         used: dict[str, str] = {}
         storing: list[NewMessage] = []
@@ -389,12 +354,25 @@ class Acceptor:
             first = self._first_user(tx, each, used)
             if first is not None:
                 refusals[place] = _already_used(each.message.idempotency_key, first)
-            else:
-                storing.append(each.message)
+                continue
+            # Somebody else may have founded the group meanwhile, in whatever process.
+            if each.founding is not None and groups.ensure(tx, self.namespace.number, each.founding.group):
+                storing.append(each.founding.message)
+            storing.append(each.message)
         if storing:
-            messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
-            tx.ring("messages")
+            self._store_ready(tx, storing, known)
         return refusals
+
+    def _store_ready(self, tx: Transaction, storing: Sequence[NewMessage], known: dict[str, int]) -> None:
+        private = sum([message.private for message in storing])
+        if private:
+            self._check_backlog(messages.private_waiting(tx, self.namespace.number), private)
+            tx.ring(messages.PRIVATE_BELL)
+        if private < len(storing):
+            sent = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
+            self._check_backlog(messages.last_sequence(tx) - sent, len(storing) - private)
+            tx.ring(messages.BELL)
+        messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
 
     def _gone(self, tx: Transaction, known: dict[str, int]) -> Collection[str]:
         """What was stored when it was referred to, and has been deleted since."""
@@ -417,9 +395,7 @@ class Acceptor:
         used[key] = accepted.id_text if found is None else format_uuid(found)
         return None if found is None else used[key]
 
-    def _check_backlog(self, tx: Transaction, more: int) -> None:
-        sent = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
-        waiting = messages.last_sequence(tx) - sent
+    def _check_backlog(self, waiting: int, more: int) -> None:
         if waiting + more > self.limits.unsent_messages_max:
             raise Full(
                 "FFD2501",
@@ -449,26 +425,12 @@ def _topics(topics: Sequence[str | None] | None) -> tuple[str, ...]:
     return tuple([topic or "" for topic in topics]) if topics else ()
 
 
-def _tx_type(text: str | None) -> str:
-    return CONTRACT_INVOKE_PIN if text and text.lower() == CONTRACT_INVOKE_PIN else BATCH_PIN
-
-
-def check_kind(validator: str, datatype: DatatypeRef | None, *, with_blob: bool) -> None:
-    """Refuse an unknown validator, a datatype that cannot be one, and what no member could ever validate.
-
-    The hash of a data item with a blob is not that of its value, which FireFly's nodes take for a fault of theirs: one
-    such message, and each of them would stand still (FireFly reference 13, Q15).
-    """
-    checked = check_validator(validator)
-    if datatype is None:
-        return
-    check_name(datatype.name, "datatype.name")
-    if datatype.version:
-        check_name(datatype.version, "datatype.version")
-    if with_blob and checked == "json":
-        raise Invalid(
-            "FFD2504", f"Data with a blob cannot follow datatype '{datatype.name}': send it with validator none"
-        )
+def _tx_type(text: str | None, *, private: bool) -> str:
+    """The transaction type of a message (FireFly reference 4.1, step 1): whoever asks for another gets `batch_pin`."""
+    asked = text.lower() if text else ""
+    if private and asked in (UNPINNED, NONE):
+        return UNPINNED
+    return CONTRACT_INVOKE_PIN if asked == CONTRACT_INVOKE_PIN else BATCH_PIN
 
 
 def _already_used(key: str | None, first: str) -> Conflict:

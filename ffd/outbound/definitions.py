@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ffd.model.datatype import TAG_DATATYPE, Datatype, datatype_json
+from ffd.model.group import TAG_GROUP, group_json
 from ffd.model.identity import (
     TAG_CLAIM,
     TAG_UPDATE,
@@ -22,6 +23,7 @@ from ffd.model.identity import (
     update_json,
     verification_json,
 )
+from ffd.store.groups import GroupRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,9 @@ def verification_definition(base: IdentityBase, claim: str, claim_hash: bytes, a
 def update_definition(update: Update, author: str, key: str) -> Definition:
     """A new description and profile of an identity."""
     return Definition(author, key, TAG_UPDATE, identity_topic(update.identity.did), update_json(update))
+
+
+def group_definition(network_name: str, group: GroupRow, author: str, key: str) -> Definition:
+    """The founding of a group: a private message to its members, on a topic of its own."""
+    value = group_json(network_name, group.name, group.members, group.hash, group.created)
+    return Definition(author, key, TAG_GROUP, group.hash.hex(), value)

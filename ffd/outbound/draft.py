@@ -10,7 +10,7 @@ import msgspec
 from ffd.model.canonical import ValueText, decode_envelope
 from ffd.model.data import WireBlob, WireDatatype
 from ffd.model.errors import Invalid
-from ffd.model.message import WireHeader
+from ffd.model.message import PRIVATE, WireHeader
 
 IDEMPOTENCY_KEY_MAX = 256
 """Characters of an idempotency key: FireFly's column."""
@@ -62,19 +62,23 @@ class WirePrivate(WireMessage):
 class WireSend(msgspec.Struct, tag_field="type", tag="send"):
     """A `send` frame: a list of messages for one namespace, and a text that its answer carries."""
 
-    messages: list[WireMessage]
+    messages: list[WirePrivate]
     id: str = ""
     namespace: str = ""
 
 
 class Draft(msgspec.Struct):
-    """One message as it was sent, with the way to its values' texts; `large` when its size is in doubt."""
+    """One message as it was sent, with the way to its values' texts; `large` when its size is in doubt.
+
+    `to` are the recipients of a private one, who may also be named by `header.group`; a broadcast has none.
+    """
 
     header: WireHeader
     items: Sequence[WireItem]
     idempotency_key: str | None
     value_text: ValueText
     large: bool = False
+    to: WireGroup | None = None
 
 
 def parse_message(raw: bytes) -> Draft:
@@ -84,11 +88,11 @@ def parse_message(raw: bytes) -> Draft:
     return _draft(wire, value_text, large)
 
 
-def parse_private(raw: bytes) -> tuple[Draft, WireGroup]:
-    """The private message in a request body, and its recipients. Raises Invalid, as `decode_envelope` does."""
+def parse_private(raw: bytes) -> Draft:
+    """The private message in a request body. Raises Invalid, as `decode_envelope` does."""
     large = _counted(raw, _MESSAGE_SHAPE)
     wire, value_text = decode_envelope(raw, _PRIVATE)
-    return _draft(wire, value_text, large), wire.group or WireGroup()
+    return _draft(wire, value_text, large, wire.group or WireGroup())
 
 
 def parse_item(raw: bytes) -> tuple[WireItem, ValueText]:
@@ -97,16 +101,28 @@ def parse_item(raw: bytes) -> tuple[WireItem, ValueText]:
 
 
 def parse_send(raw: bytes) -> tuple[WireSend, list[Draft]]:
-    """A `send` frame and its messages. Raises Invalid, and then nothing of the frame was taken."""
+    """A `send` frame and its messages, of which those with recipients are private.
+
+    Raises Invalid, and then nothing of the frame was taken.
+    """
     large = _counted(raw, _SEND_SHAPE)
     wire, value_text = decode_envelope(raw, _SEND)
     if large and sum(len(message.data or ()) for message in wire.messages) > ITEMS_MAX:
         raise Invalid("FFD2037", f"The frame has more than {ITEMS_MAX} data items: send them in several frames")
-    return wire, [_draft(message, value_text, large) for message in wire.messages]
+    return wire, [_draft(message, value_text, large, _recipients(message)) for message in wire.messages]
 
 
-def _draft(wire: WireMessage, value_text: ValueText, large: bool) -> Draft:
-    return Draft(wire.header or WireHeader(), wire.data or (), wire.idempotencyKey or None, value_text, large)
+def _draft(wire: WireMessage, value_text: ValueText, large: bool, to: WireGroup | None = None) -> Draft:
+    return Draft(wire.header or WireHeader(), wire.data or (), wire.idempotencyKey or None, value_text, large, to)
+
+
+def _recipients(wire: WirePrivate) -> WireGroup | None:
+    """Whoever says anything of a group, or of a private message, does not mean everybody."""
+    header = wire.header
+    if wire.group is not None or header is None:
+        return wire.group
+    private = header.group or (header.type or "").lower() == PRIVATE
+    return WireGroup() if private else None
 
 
 def _counted(raw: bytes, shape: msgspec.json.Decoder[Any]) -> bool:

@@ -84,7 +84,7 @@ class Sealer:
             offsets.move(tx, offsets.BATCH, name, to=newest)
         if not page:
             return []
-        data = messages.data_between(tx, page[0].sequence, page[-1].sequence)
+        data = messages.data_of_all(tx, [message.sequence for message in page])
         riders = [Passenger(message, _VIEW.decode(message.header)) for message in page]
         return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
 
@@ -107,7 +107,7 @@ class Sealer:
         ids = [message.raw_id for message in manifest_messages(row.manifest)]
         stored = messages.sealed_in(tx, row.sequence, ids, row.namespace)
         riders = [Passenger(message, _VIEW.decode(message.header)) for message in stored]
-        data = messages.data_between(tx, riders[0].message.sequence, riders[-1].message.sequence)
+        data = messages.data_of_all(tx, [rider.message.sequence for rider in riders])
         all_made = operations.of_tx(tx, row.tx)
         made = {operation.type: operation.id for operation in reversed(all_made)}
         uploads = [] if row.payload_hash else _open_uploads(all_made)

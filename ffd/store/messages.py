@@ -13,8 +13,12 @@ from ffd.store import blobs
 from ffd.store.transaction import Row, Transaction
 
 READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
+BELL, PRIVATE_BELL = "messages", "private messages"
+"""Rung when broadcasts, or private messages, are ready for a batch."""
 NEAR_FACTOR = 20
 """How much longer than a batch the range may be that is read to find its messages."""
+LOOKED_UP_MAX = 200
+"""How many messages one statement names."""
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -28,6 +32,8 @@ class NewMessage(msgspec.Struct, frozen=True):
     items: Sequence[Data]
     idempotency_key: str | None = None
     pins: str | None = None
+    private: bool = False
+    """Does it wait for a batch of private messages?"""
 
 
 class ReadyMessage(msgspec.Struct, frozen=True):
@@ -39,6 +45,8 @@ class ReadyMessage(msgspec.Struct, frozen=True):
     hash: bytes
     data: str
     size: int
+    pins: str | None = None
+    """Of a private one, when it was sealed before."""
 
 
 class BatchedMessage(msgspec.Struct, frozen=True):
@@ -106,6 +114,9 @@ def append(
         "message, namespace, state, batch",
         [(n, namespace, state, batch) for n in range(first, first + len(messages))],
     )
+    private = [(n,) for n, message in enumerate(messages, first) if message.private]
+    if private:
+        tx.execute_many("UPDATE message_states SET private = 1 WHERE message = ?", private)
     places = dict(known)
     next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data")
     items, uses = _new_items(messages, first, places, next)
@@ -205,6 +216,24 @@ def data_between(tx: Transaction, first: int, last: int) -> dict[int, list[Data]
     return found
 
 
+def data_of_all(tx: Transaction, sequences: Sequence[int]) -> dict[int, list[Data]]:
+    """The data items of these messages, by message. `sequences` rise; what lies between them is not read."""
+    if not sequences or sequences[-1] - sequences[0] + 1 == len(sequences):
+        return data_between(tx, sequences[0], sequences[-1]) if sequences else {}
+    found: dict[int, list[Data]] = {}
+    for at in range(0, len(sequences), LOOKED_UP_MAX):
+        some = sequences[at : at + LOOKED_UP_MAX]
+        rows = tx.execute(
+            f"""
+            SELECT l.message, {DATA} FROM message_data l JOIN data d ON d.sequence = l.data
+             WHERE l.message IN ({", ".join("?" * len(some))}) ORDER BY l.message, l.position""",
+            tuple(some),
+        )
+        for message, *row in rows:
+            found.setdefault(message, []).append(read_data(tuple(row)))
+    return found
+
+
 def needing_more(tx: Transaction, first: int, last: int) -> dict[int, tuple[bool, str | None]]:
     """Of the messages from `first` to `last`, those with a datatype to follow or a blob: (datatype, missing blob).
 
@@ -242,16 +271,46 @@ def by_idempotency_key(tx: Transaction, namespace: int, key: str) -> bytes | Non
 
 
 def ready_after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> list[ReadyMessage]:
-    """The messages past `offset` that wait for a batch, in the order they were accepted."""
+    """The broadcasts past `offset` that wait for a batch, in the order they were accepted."""
     rows = tx.execute(
         """
         SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size
           FROM message_states s JOIN messages m ON m.sequence = s.message
-         WHERE s.message > ? AND +s.namespace = ? AND s.state = 'ready' AND s.batch IS NULL
+         WHERE s.message > ? AND +s.namespace = ? AND s.state = 'ready' AND s.batch IS NULL AND s.private = 0
          ORDER BY s.message LIMIT ?""",
         (offset, namespace, limit),
     )
     return [ReadyMessage(*row) for row in rows]
+
+
+def private_ready(tx: Transaction, namespace: int, *, limit: int) -> list[ReadyMessage]:
+    """The first private messages that wait for a batch, in the order they were accepted."""
+    rows = tx.execute(
+        """
+        SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size, m.pins
+          FROM message_states s JOIN messages m ON m.sequence = s.message
+         WHERE s.namespace = ? AND s.private = 1 AND s.state = 'ready' AND s.batch IS NULL
+         ORDER BY s.message LIMIT ?""",
+        (namespace, limit),
+    )
+    return [ReadyMessage(*row) for row in rows]
+
+
+def private_waiting(tx: Transaction, namespace: int) -> int:
+    """How many private messages wait for a batch, at most: whatever came after the first of them counts."""
+    first: int | None = tx.value(
+        """
+        SELECT message FROM message_states
+         WHERE namespace = ? AND private = 1 AND state = 'ready' AND batch IS NULL
+         ORDER BY message LIMIT 1""",
+        (namespace,),
+    )
+    return 0 if first is None else last_sequence(tx) - first + 1
+
+
+def keep_pins(tx: Transaction, pins: Sequence[tuple[str, int]]) -> None:
+    """Record the masked pins (`message.pins`, with commas between) of messages, by their sequences."""
+    tx.execute_many("UPDATE messages SET pins = ? WHERE sequence = ?", pins)
 
 
 def put_in_batch(tx: Transaction, sequences: Sequence[int], batch: int) -> None:
@@ -309,15 +368,21 @@ def _find_batched(tx: Transaction, namespace: int, id: bytes) -> BatchedMessage 
 
 def sealed_in(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int) -> list[ReadyMessage]:
     """The messages of a batch that was sealed here, in its order; `ids` are those that its manifest names."""
-    first, last = sequence_of(tx, namespace, ids[0]), sequence_of(tx, namespace, ids[-1])
-    rows = tx.execute(
-        """
-        SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size
-          FROM message_states s JOIN messages m ON m.sequence = s.message
-         WHERE s.message BETWEEN ? AND ? AND s.batch = ? ORDER BY s.message""",
-        (first, last, batch),
-    )
-    return [ReadyMessage(*row) for row in rows]
+    sequences = [found for id in ids if (found := sequence_of(tx, namespace, id)) is not None]
+    rows: list[ReadyMessage] = []
+    for at in range(0, len(sequences), LOOKED_UP_MAX):
+        some = sequences[at : at + LOOKED_UP_MAX]
+        rows += [
+            ReadyMessage(*row)
+            for row in tx.execute(
+                f"""
+                SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size, m.pins
+                  FROM message_states s JOIN messages m ON m.sequence = s.message
+                 WHERE s.message IN ({", ".join("?" * len(some))}) AND s.batch = ? ORDER BY s.message""",
+                (*some, batch),
+            )
+        ]
+    return rows
 
 
 def confirm(tx: Transaction, sequences: Sequence[int], now: int) -> None:

@@ -57,14 +57,14 @@ class Author:
 
     async def accept(self, *messages: Any) -> list[Accepted]:
         """Send messages in one frame (see `draft`); all of them have to be accepted."""
-        results = await self.acceptor.broadcast([draft(each) for each in messages])
+        results = await self.acceptor.accept([draft(each) for each in messages])
         accepted = [each for each in results if isinstance(each, Accepted)]
         assert len(accepted) == len(results), results
         return accepted
 
     async def codes(self, *messages: Any) -> list[str]:
         """Send messages in one frame; the code of each one's refusal, `""` where there is none."""
-        results = await self.acceptor.broadcast([draft(each) for each in messages])
+        results = await self.acceptor.accept([draft(each) for each in messages])
         return [each.code if isinstance(each, FfdError) else "" for each in results]
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

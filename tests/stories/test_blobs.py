@@ -84,7 +84,7 @@ async def test_a_message_of_two_late_blobs_waits_for_the_second_when_the_first_h
 async def send_all(node: Node, ids: list[str]) -> None:
     """One message with all of these data items."""
     items = ",".join(f'{{"id":"{id}"}}' for id in ids)
-    (sent,) = await node.desk.acceptors["default"].broadcast([parse_message(f'{{"data":[{items}]}}'.encode())])
+    (sent,) = await node.desk.acceptors["default"].accept([parse_message(f'{{"data":[{items}]}}'.encode())])
     assert not isinstance(sent, FfdError), sent
 
 

@@ -139,7 +139,7 @@ async def send_typed(node: Node, value: Any, datatype: dict[str, str]) -> str:
     from ffd.outbound.draft import parse_message
 
     body = {"header": {"topics": ["house"]}, "data": [{"value": value, "datatype": datatype}]}
-    (outcome,) = await node.desk.acceptors[NAMESPACE].broadcast([parse_message(json.dumps(body).encode())])
+    (outcome,) = await node.desk.acceptors[NAMESPACE].accept([parse_message(json.dumps(body).encode())])
     if isinstance(outcome, Accepted):
         return outcome.id_text
     raise outcome

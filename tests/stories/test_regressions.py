@@ -118,7 +118,7 @@ async def test_a_namespace_that_is_joined_late_has_its_whole_history(world: Cast
     alice, bob = world.make_node("alice"), world.make_node("bob", namespaces=LAB)
     await alice.start()
     await bob.start()
-    await bob.desk.acceptors["lab"].broadcast([draft(n, topics=["t"]) for n in range(3)])
+    await bob.desk.acceptors["lab"].accept([draft(n, topics=["t"]) for n in range(3)])
     await wait_heard_in(bob, "lab", 3)
     await bob.broadcast("for all")
     assert await alice.heard(1) == ["for all"]
@@ -254,7 +254,7 @@ async def test_a_message_with_many_datatypes_is_refused_or_confirmed(world: Cast
     item = {"validator": "none", "value": 1, "datatype": {"name": "n" * 64, "version": "v" * 64}}
     for count in (10, 2000):
         sent = parse_message(json.dumps({"data": [item] * count}).encode())
-        (got,) = await alice.desk.acceptors["default"].broadcast([sent])
+        (got,) = await alice.desk.acceptors["default"].accept([sent])
         if isinstance(got, FfdError):
             assert (count, got.code) == (2000, "FF10327")
         else:
@@ -266,5 +266,5 @@ async def test_the_name_of_a_datatype_is_a_name(world: Cast, autojump_clock: obj
     (alice,) = await world.nodes("alice")
     item = {"validator": "none", "value": 1, "datatype": {"name": "n", "version": "1"} | {field: "n" * 900_000}}
     sent = parse_message(json.dumps({"data": [item]}).encode())
-    (got,) = await alice.desk.acceptors["default"].broadcast([sent])
+    (got,) = await alice.desk.acceptors["default"].accept([sent])
     assert isinstance(got, FfdError) and got.code == "FF00140"
