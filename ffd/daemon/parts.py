@@ -47,6 +47,7 @@ class Member:
     storage: SharedStorage
     exchange: Exchange
     flushes: FlushRecord = field(default_factory=FlushRecord)
+    private_flushes: FlushRecord = field(default_factory=FlushRecord)
 
 
 @dataclass(frozen=True, slots=True)

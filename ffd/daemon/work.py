@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -15,10 +16,15 @@ from ffd.inbound.download import Downloads, Fetcher
 from ffd.inbound.exchange import ExchangeReceiver
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
+from ffd.outbound.broadcast import BroadcastCourier, republish
+from ffd.outbound.lanes import Lanes
+from ffd.outbound.private import PrivateCourier
+from ffd.outbound.private_sealing import PrivateSealer
 from ffd.outbound.publish import Publisher
 from ffd.outbound.retries import Retries
 from ffd.outbound.sealing import Sealer
-from ffd.outbound.sequencer import Sequencer, republish
+from ffd.outbound.sending import Sending
+from ffd.outbound.sequencer import Sequencer
 from ffd.ports.ledger import Ledger
 from ffd.store.index.follow import follow
 from ffd.store.leadership import Leadership
@@ -35,6 +41,7 @@ def roles_of(parts: Parts) -> dict[str, Work]:
     for name, member in parts.members.items():
         if SEQUENCER in wanted:
             roles[f"{SEQUENCER}:{name}:broadcast"] = partial(_sequence, parts, member)
+            roles[f"{SEQUENCER}:{name}:private"] = partial(_sequence_private, parts, member)
         if AGGREGATOR in wanted:
             roles[f"{AGGREGATOR}:{name}"] = partial(_aggregate, parts, member)
     if INTAKE in wanted:
@@ -63,15 +70,26 @@ def _by_exchange(parts: Parts) -> dict[str, list[Member]]:
 
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
-    sealer = sealer_of(parts, member)
-    publisher = publisher_of(parts, member)
-    sequencer = Sequencer(
-        parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership, member.flushes
-    )
+    sealer, publisher = sealer_of(parts, member), publisher_of(parts, member)
+    courier = BroadcastCourier(_sending(parts, member, leadership), sealer, member.storage, publisher)
     retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(retries.run)
-        await sequencer.run()
+        await Sequencer(parts.store, leadership, courier).run()
+
+
+async def _sequence_private(parts: Parts, member: Member, leadership: Leadership) -> None:
+    sending = replace(_sending(parts, member, leadership), flushes=member.private_flushes)
+    names = member.exchange.name, member.ledger.name
+    sealer = PrivateSealer(parts.world, member.namespace, batch_limits(parts), *names)
+    async with trio.open_nursery() as nursery:
+        lanes = Lanes(nursery, sending, sealer, member.exchange, parts.blobs)
+        nursery.start_soon(lanes.run)
+        await Sequencer(parts.store, leadership, PrivateCourier(sending, sealer, lanes)).run()
+
+
+def _sending(parts: Parts, member: Member, leadership: Leadership) -> Sending:
+    return Sending(parts.world, parts.store, member.namespace, member.ledger, leadership, member.flushes)
 
 
 async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> None:
@@ -111,9 +129,12 @@ async def _receive(parts: Parts, members: list[Member], leadership: Leadership) 
 
 def sealer_of(parts: Parts, member: Member) -> Sealer:
     """How batches of a namespace are sealed."""
-    batch = parts.config.batch
-    limits = BatchLimits(batch.messages_max, batch.bytes_max)
-    return Sealer(parts.world, member.namespace, limits, member.storage.name, member.ledger.name)
+    return Sealer(parts.world, member.namespace, batch_limits(parts), member.storage.name, member.ledger.name)
+
+
+def batch_limits(parts: Parts) -> BatchLimits:
+    """When a batch is full."""
+    return BatchLimits(parts.config.batch.messages_max, parts.config.batch.bytes_max)
 
 
 def publisher_of(parts: Parts, member: Member) -> Publisher:

@@ -1,13 +1,13 @@
 """Which ready messages travel together. A plain decision: no store, no clock.
 
-Rules of FireFly's batch processor (reference 4.4): one author and one key a batch, one transaction type; a
+Rules of FireFly's batch processor (reference 4.4): one author, one group and one key a batch, one transaction type; a
 `contract_invoke_pin` message travels alone; a batch is full by count or by bytes. There is no fill timer: whoever calls
 does so when the pipe behind is free, so that load itself makes the batches grow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -34,6 +34,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     key: str = ""
     txtype: str = ""
     topics: tuple[str, ...] = ()
+    group: str = ""
+    cid: str = ""
 
 
 class Passenger(msgspec.Struct, frozen=True):
@@ -41,6 +43,18 @@ class Passenger(msgspec.Struct, frozen=True):
 
     message: ReadyMessage
     header: HeaderView
+
+    @property
+    def sequence(self) -> int:
+        return self.message.sequence
+
+
+_VIEW = msgspec.json.Decoder(HeaderView)
+
+
+def boarding(messages: Iterable[ReadyMessage]) -> list[Passenger]:
+    """The messages with their headers read."""
+    return [Passenger(message, _VIEW.decode(message.header)) for message in messages]
 
 
 @dataclass(slots=True)
@@ -62,15 +76,25 @@ class Assembly:
         self.size += passenger.message.size
 
 
+def within_bytes(ready: Sequence[ReadyMessage], limits: BatchLimits) -> Sequence[ReadyMessage]:
+    """As many as one batch may hold, and the first one in any case: their values are all in memory at once."""
+    size = BATCH_SIZE_BASE
+    for count, message in enumerate(ready):
+        size += message.size
+        if size > limits.bytes_max and count:
+            return ready[:count]
+    return ready
+
+
 def assemble(passengers: Iterable[Passenger], limits: BatchLimits) -> list[Assembly]:
-    """Batches; no later message of an author is ever in an earlier batch than one before it."""
+    """Batches; no later message of an author to a group is ever in an earlier batch than one before it."""
     batches: list[Assembly] = []
-    open_of: dict[str, Assembly] = {}
+    open_of: dict[tuple[str, str], Assembly] = {}
     for passenger in passengers:
-        author = passenger.header.author
-        batch = open_of.get(author)
+        line = passenger.header.author, passenger.header.group
+        batch = open_of.get(line)
         if batch is None or not batch.takes(passenger, limits):
-            batch = open_of[author] = Assembly()
+            batch = open_of[line] = Assembly()
             batches.append(batch)
         batch.add(passenger)
     return batches

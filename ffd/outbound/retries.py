@@ -14,11 +14,12 @@ import msgspec
 from ffd.model.errors import FfdError, NotFound
 from ffd.model.ids import parse_uuid
 from ffd.outbound.publish import Publisher
-from ffd.outbound.sealing import SealedBatch, Sealer
-from ffd.outbound.sequencer import batch_pin
+from ffd.outbound.sealing import Sealer
+from ffd.outbound.sending import batch_pin
 from ffd.ports.ledger import Ledger
 from ffd.ports.sharedstorage import SharedStorage
 from ffd.store import Store, Transaction, batches, operations
+from ffd.store.batches import BatchRow
 from ffd.store.bells import wait_rung
 from ffd.store.leadership import Leadership
 from ffd.store.operations import FAILED, PIN_BATCH, SUCCEEDED, UPLOAD_BATCH, UPLOAD_BLOB, UPLOAD_VALUE, OperationRow
@@ -71,19 +72,22 @@ class Retries:
         """Do what a row says; its output. Raises Away, Full, Invalid of the outside, NotFound."""
         if row.type in (UPLOAD_BLOB, UPLOAD_VALUE):
             return _output(payloadRef=await self._publisher.upload_again(row))
-        batch = await self._batch(row)
+        batch, input = self._batch(row), msgspec.json.decode(row.input or "{}")
         if row.type == UPLOAD_BATCH:
-            return _output(payloadRef=await self._storage.put(batch.payload))
-        pin = batch_pin(self._sealer.namespace, batch, batch.row.payload_ref or "")
-        return _output(transactionHash=await self._ledger.submit(pin, request=batch.pin.hex(), key=batch.row.key))
+            sealed = await self._store.read(lambda tx: self._sealer.reload(tx, batch))
+            return _output(payloadRef=await self._storage.put(sealed.payload))
+        contexts = [bytes.fromhex(each) for each in input["contexts"]]
+        pin = batch_pin(self._sealer.namespace, batch, contexts, batch.payload_ref or "")
+        request = self._store.peek(lambda tx: operations.first_of(tx, batch.tx, PIN_BATCH))
+        return _output(transactionHash=await self._ledger.submit(pin, request=request.hex(), key=batch.key))
 
-    async def _batch(self, row: OperationRow) -> SealedBatch:
+    def _batch(self, row: OperationRow) -> BatchRow:
         wanted = msgspec.json.decode(row.input or "{}")
         id, number = parse_uuid(str(wanted.get("batch", wanted.get("id", "")))), self._sealer.namespace.number
         found = self._store.peek(lambda tx: batches.find(tx, number, id))
         if found is None or not found.sealed or found.sent is None:
             raise NotFound("FFD2503", f"batch {id.hex()} was not sealed and sent here: nothing can be done once more")
-        return await self._store.read(lambda tx: self._sealer.reload(tx, found))
+        return found
 
     def _settle(self, tx: Transaction, row: OperationRow, outcome: str | FfdError) -> None:
         self._leadership.check(tx)

@@ -6,7 +6,7 @@ operations are found again, so that nothing leaves this node twice under two nam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -21,7 +21,7 @@ from ffd.model.manifest import manifest_messages
 from ffd.model.message import BROADCAST, id_of, message_json
 from ffd.model.namespace import Namespace
 from ffd.outbound.accept import batch_offset_name
-from ffd.outbound.assembler import BATCH_SIZE_BASE, Assembly, BatchLimits, HeaderView, Passenger, assemble
+from ffd.outbound.assembler import Assembly, BatchLimits, Passenger, assemble, boarding, within_bytes
 from ffd.store import Transaction, batches, events, messages, offsets, operations
 from ffd.store.batches import BatchRow
 from ffd.store.events import NewEvent
@@ -59,9 +59,6 @@ class BlobUpload:
     data: bytes
 
 
-_VIEW = msgspec.json.Decoder(HeaderView)
-
-
 @dataclass(frozen=True, slots=True)
 class Sealer:
     """Seals the broadcasts of one namespace; `storage` and `ledger` are the names of the plugins that will act."""
@@ -77,7 +74,7 @@ class Sealer:
         number, name = self.namespace.number, batch_offset_name(self.namespace.name)
         offset = offsets.read(tx, offsets.BATCH, name) or 0
         ready = messages.ready_after(tx, number, offset, limit=self.limits.messages_max)
-        page = self._within_bytes(ready)
+        page = within_bytes(ready, self.limits)
         whole = len(page) == len(ready) < self.limits.messages_max
         newest = messages.last_sequence(tx) if whole else page[-1].sequence
         if page or newest - offset > OFFSET_LAG_MAX:
@@ -85,17 +82,8 @@ class Sealer:
         if not page:
             return []
         data = messages.data_of_all(tx, [message.sequence for message in page])
-        riders = [Passenger(message, _VIEW.decode(message.header)) for message in page]
+        riders = boarding(page)
         return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
-
-    def _within_bytes(self, ready: Sequence[ReadyMessage]) -> Sequence[ReadyMessage]:
-        """As many as one batch may hold, and the first one in any case: their values are all in memory at once."""
-        size = BATCH_SIZE_BASE
-        for count, message in enumerate(ready):
-            size += message.size
-            if size > self.limits.bytes_max and count:
-                return ready[:count]
-        return ready
 
     def waiting(self, tx: Transaction) -> int:
         """How many messages wait for a batch, at most: those received from others count until the offset passes."""
@@ -105,8 +93,7 @@ class Sealer:
     def load(self, tx: Transaction, row: BatchRow) -> SealedBatch:
         """A sealed batch again, from its rows: the same bytes."""
         ids = [message.raw_id for message in manifest_messages(row.manifest)]
-        stored = messages.sealed_in(tx, row.sequence, ids, row.namespace)
-        riders = [Passenger(message, _VIEW.decode(message.header)) for message in stored]
+        riders = boarding(messages.sealed_in(tx, row.sequence, ids, row.namespace))
         data = messages.data_of_all(tx, [rider.message.sequence for rider in riders])
         all_made = operations.of_tx(tx, row.tx)
         made = {operation.type: operation.id for operation in reversed(all_made)}
@@ -114,7 +101,7 @@ class Sealer:
         payload = b"" if uploads else self._payload(row, riders, data)
         return SealedBatch(
             row, payload, _contexts(riders), made[operations.UPLOAD_BATCH], made[operations.PIN_BATCH],
-            len(riders), _count(riders, data), uploads,
+            len(riders), count_items(riders, data), uploads,
         )  # fmt: skip
 
     def reload(self, tx: Transaction, row: BatchRow) -> SealedBatch:
@@ -142,25 +129,20 @@ class Sealer:
             row = msgspec.structs.replace(row, payload_hash=sha256(payload))
         batches.insert(tx, row)
         messages.put_in_batch(tx, [rider.message.sequence for rider in riders], row.sequence)
-        operations.ensure_transaction(tx, row.namespace, row.tx, row.tx_type, now)
-        self._tell_submitted(tx, row, now)
+        begin_transaction(tx, self.world, row, now)
         contexts = _contexts(riders)
         uploads = [self._add_upload(tx, row, id, now) for id in unpublished]
         upload, pin = self._add_operations(tx, row, contexts, now)
-        return SealedBatch(row, payload, contexts, upload, pin, len(riders), _count(riders, data), uploads)
+        return SealedBatch(row, payload, contexts, upload, pin, len(riders), count_items(riders, data), uploads)
 
     def _add_upload(self, tx: Transaction, row: BatchRow, id: str, now: int) -> BlobUpload:
-        upload = self._operation(row, operations.UPLOAD_BLOB, self.storage, {"dataId": id}, now)
+        upload = new_operation(self.world, row, operations.UPLOAD_BLOB, self.storage, {"dataId": id}, now)
         operations.insert(tx, upload)
         return BlobUpload(upload.id, parse_uuid(id))
 
     def _row(self, tx: Transaction, riders: list[Passenger], now: int) -> BatchRow:
         id, transaction, first = self.world.new_id(), self.world.new_id(), riders[0].header
-        manifest = manifest_text(
-            format_uuid(id), first.txtype, format_uuid(transaction),
-            [(id_of(r.message.header), r.message.hash.hex(), len(r.header.topics)) for r in riders],
-            f"[{','.join([r.message.data[1:-1] for r in riders if r.message.data != '[]'])}]",
-        )  # fmt: skip
+        manifest = manifest_of(id, first.txtype, transaction, riders)
         return BatchRow(
             sequence=batches.next_sequence(tx), id=id, namespace=self.namespace.number, type=BROADCAST,
             node=self.namespace.node_id, group_hash=None, author=first.author, key=first.key, created=now,
@@ -169,39 +151,67 @@ class Sealer:
         )  # fmt: skip
 
     def _payload(self, row: BatchRow, riders: Sequence[Passenger], data: dict[int, list[Data]]) -> bytes:
-        head = BatchHead(
-            format_uuid(row.id), row.type, self.namespace.network_name, format_uuid(row.node) if row.node else None,
-            None, row.created, row.author, row.key, row.hash, row.tx_type, format_uuid(row.tx),
-        )  # fmt: skip
         return batch_json(
-            head,
+            batch_head(row, self.namespace.network_name),
             [_message_text(rider.message) for rider in riders],
             [data_json(item, form="broadcast") for rider in riders for item in data.get(rider.message.sequence, ())],
         )
-
-    def _tell_submitted(self, tx: Transaction, row: BatchRow, now: int) -> None:
-        told = NewEvent(
-            self.world.new_id(), row.namespace, TRANSACTION_SUBMITTED, row.tx, None, row.tx, row.tx_type, now
-        )
-        events.append(tx, [told])
 
     def _add_operations(
         self, tx: Transaction, row: BatchRow, contexts: Sequence[bytes], now: int
     ) -> tuple[bytes, bytes]:
         """Make the operations of a batch: put its payload on shared storage, then pin it."""
-        batch = format_uuid(row.id)
-        upload = self._operation(row, operations.UPLOAD_BATCH, self.storage, {"id": batch}, now)
-        hexes = [context.hex() for context in contexts]
-        pin = self._operation(row, operations.PIN_BATCH, self.ledger, {"batch": batch, "contexts": hexes}, now)
+        upload = new_operation(self.world, row, operations.UPLOAD_BATCH, self.storage, {"id": format_uuid(row.id)}, now)
+        pin = pin_operation(self.world, row, self.ledger, contexts, now)
         operations.insert(tx, upload)
         operations.insert(tx, pin)
         return upload.id, pin.id
 
-    def _operation(self, row: BatchRow, type: str, plugin: str, input: dict[str, object], now: int) -> OperationRow:
-        return OperationRow(
-            self.world.new_id(), row.namespace, row.tx, type, INITIALIZED, plugin,
-            msgspec.json.encode(input).decode(), None, None, now, now, None,
-        )  # fmt: skip
+
+def begin_transaction(tx: Transaction, world: World, row: BatchRow, now: int) -> None:
+    """Make the transaction under which a batch leaves, and tell of it."""
+    operations.ensure_transaction(tx, row.namespace, row.tx, row.tx_type, now)
+    told = NewEvent(world.new_id(), row.namespace, TRANSACTION_SUBMITTED, row.tx, None, row.tx, row.tx_type, now)
+    events.append(tx, [told])
+
+
+def new_operation(
+    world: World, row: BatchRow, type: str, plugin: str, input: Mapping[str, object], now: int
+) -> OperationRow:
+    """An operation that is about to be tried for a batch."""
+    return OperationRow(
+        world.new_id(), row.namespace, row.tx, type, INITIALIZED, plugin, msgspec.json.encode(input).decode(),
+        None, None, now, now, None,
+    )  # fmt: skip
+
+
+def pin_operation(world: World, row: BatchRow, ledger: str, contexts: Sequence[bytes], now: int) -> OperationRow:
+    """The operation that pins a batch."""
+    input = {"batch": format_uuid(row.id), "contexts": [context.hex() for context in contexts]}
+    return new_operation(world, row, operations.PIN_BATCH, ledger, input, now)
+
+
+def manifest_of(id: bytes, tx_type: str, transaction: bytes, riders: Sequence[Passenger]) -> str:
+    """The manifest of a batch with these messages."""
+    return manifest_text(
+        format_uuid(id), tx_type, format_uuid(transaction),
+        [(id_of(r.message.header), r.message.hash.hex(), len(r.header.topics)) for r in riders],
+        f"[{','.join([r.message.data[1:-1] for r in riders if r.message.data != '[]'])}]",
+    )  # fmt: skip
+
+
+def batch_head(row: BatchRow, network_name: str) -> BatchHead:
+    """What travels of a batch beside its payload."""
+    return BatchHead(
+        format_uuid(row.id), row.type, network_name, format_uuid(row.node) if row.node else None,
+        row.group_hash.hex() if row.group_hash else None, row.created, row.author, row.key, row.hash, row.tx_type,
+        format_uuid(row.tx),
+    )  # fmt: skip
+
+
+def count_items(riders: Sequence[Passenger], data: Mapping[int, Sequence[Data]]) -> int:
+    """How many data items a batch carries."""
+    return sum([len(data.get(rider.sequence, ())) for rider in riders])
 
 
 def _unpublished(riders: Sequence[Passenger], data: dict[int, list[Data]]) -> list[str]:
@@ -221,10 +231,6 @@ def _open_uploads(made: Sequence[OperationRow]) -> list[BlobUpload]:
         for each in made
         if each.type == operations.UPLOAD_BLOB and each.status != SUCCEEDED
     ]
-
-
-def _count(riders: Sequence[Passenger], data: dict[int, list[Data]]) -> int:
-    return sum([len(data.get(rider.message.sequence, ())) for rider in riders])
 
 
 def _message_text(message: ReadyMessage) -> str:

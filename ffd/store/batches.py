@@ -58,6 +58,12 @@ def find(tx: Transaction, namespace: int, id: bytes) -> BatchRow | None:
     return None if row is None else BatchRow(*row)
 
 
+def at(tx: Transaction, sequence: int) -> BatchRow:
+    """The batch of this sequence, which is there."""
+    (row,) = tx.execute(f"SELECT {COLUMNS} FROM batches WHERE sequence = ?", (sequence,))
+    return BatchRow(*row)
+
+
 def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | None:
     """The first batch that travelled under a transaction."""
     row = tx.one(
@@ -67,13 +73,13 @@ def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | Non
     return None if row is None else BatchRow(*row)
 
 
-def unsent(tx: Transaction, namespace: int, *, limit: int) -> list[BatchRow]:
-    """The batches sealed here that the ledger has not taken yet, oldest first."""
+def unsent(tx: Transaction, namespace: int, type: str, *, limit: int) -> list[BatchRow]:
+    """The batches of a type sealed here that have not left yet, oldest first."""
     rows = tx.execute(
         f"""
         SELECT {COLUMNS} FROM batches
-         WHERE namespace = ? AND sealed = 1 AND sent IS NULL ORDER BY sequence LIMIT ?""",
-        (namespace, limit),
+         WHERE namespace = ? AND sealed = 1 AND sent IS NULL AND type = ? ORDER BY sequence LIMIT ?""",
+        (namespace, type, limit),
     )
     return [BatchRow(*row) for row in rows]
 

@@ -54,13 +54,18 @@ def users(tx: Transaction, sequence: int) -> list[int]:
 
 
 def unsettled_user(tx: Transaction, sequence: int) -> bytes | None:
-    """The id of a message that still needs a data item: it is not settled, or its batch is on its way out from here."""
+    """The id of a message that still needs a data item: it is not settled, or its batch is on its way out from here.
+
+    A private batch is on its way until every node that it is for has it.
+    """
     for message in users(tx, sequence):
         found: bytes | None = tx.value(
             """
             SELECT m.id FROM messages m JOIN message_states s ON s.message = m.sequence
               LEFT JOIN batches b ON b.sequence = s.batch
-             WHERE m.sequence = ? AND (s.state IN ('ready', 'pending') OR (b.sealed = 1 AND b.sent IS NULL))""",
+             WHERE m.sequence = ?
+               AND (s.state IN ('ready', 'pending') OR (b.sealed = 1 AND b.sent IS NULL)
+                    OR EXISTS (SELECT 1 FROM owed w WHERE w.batch = s.batch))""",
             (message,),
         )
         if found is not None:

@@ -13,6 +13,8 @@ UPLOAD_BLOB = "sharedstorage_upload_blob"
 UPLOAD_VALUE = "sharedstorage_upload_value"
 DOWNLOAD_BATCH = "sharedstorage_download_batch"
 DOWNLOAD_BLOB = "sharedstorage_download_blob"
+SEND_BATCH = "dataexchange_send_batch"
+SEND_BLOB = "dataexchange_send_blob"
 PIN_BATCH = "blockchain_pin_batch"
 RETRIES_BELL = "retries"
 """Rung when an operation is to be tried once more."""
@@ -41,8 +43,8 @@ class OperationRow:
 COLUMNS = "id, namespace, tx, type, status, plugin, input, output, error, created, updated, retry"
 
 
-def insert(tx: Transaction, row: OperationRow) -> None:
-    """Store an operation that is about to be tried."""
+def insert(tx: Transaction, row: OperationRow) -> int:
+    """Store an operation that is about to be tried; its sequence."""
     next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM operations")
     tx.execute(
         f"INSERT INTO operations (sequence, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -51,6 +53,7 @@ def insert(tx: Transaction, row: OperationRow) -> None:
             row.created, row.updated, row.retry,
         ),
     )  # fmt: skip
+    return next
 
 
 def settle(
@@ -84,9 +87,12 @@ def latest(tx: Transaction, operation: OperationRow) -> OperationRow:
     return operation
 
 
-def replace(tx: Transaction, ids: Iterable[bytes], new: OperationRow, now: int) -> None:
-    """Store an operation that is tried instead of these; what was still tried of them has failed with that."""
-    insert(tx, new)
+def replace(tx: Transaction, ids: Iterable[bytes], new: OperationRow, now: int) -> int:
+    """Store an operation that is tried instead of these, and give its sequence.
+
+    What was still tried of them has failed with that.
+    """
+    sequence = insert(tx, new)
     for id in ids:
         tx.execute(
             """
@@ -95,11 +101,17 @@ def replace(tx: Transaction, ids: Iterable[bytes], new: OperationRow, now: int) 
              WHERE id = ?""",
             (new.id, now, id),
         )
+    return sequence
 
 
 def is_replaced(tx: Transaction, id: bytes) -> bool:
     """Is another operation tried instead of this one?"""
     return tx.value("SELECT 1 FROM operations WHERE id = ? AND retry IS NOT NULL", (id,)) is not None
+
+
+def is_retry(tx: Transaction, transaction: bytes, id: bytes) -> bool:
+    """Is an operation of this transaction tried instead of another?"""
+    return tx.value("SELECT 1 FROM operations WHERE tx = ? AND retry = ? LIMIT 1", (transaction, id)) is not None
 
 
 def open_retries(tx: Transaction, namespace: int, types: Sequence[str], *, limit: int) -> list[OperationRow]:
@@ -114,6 +126,14 @@ def open_retries(tx: Transaction, namespace: int, types: Sequence[str], *, limit
         (*types, namespace, limit),
     )
     return [OperationRow(*row) for row in rows]
+
+
+def first_of(tx: Transaction, transaction: bytes, type: str) -> bytes:
+    """The id of the first operation of this type in a transaction, under which the outside knows it; empty for none."""
+    found: bytes | None = tx.value(
+        "SELECT id FROM operations WHERE tx = ? AND type = ? ORDER BY sequence LIMIT 1", (transaction, type)
+    )
+    return found or b""
 
 
 def of_tx(tx: Transaction, transaction: bytes) -> list[OperationRow]:

@@ -27,7 +27,7 @@ async def seal(author: Author) -> list[SealedBatch]:
 async def load_unsent(author: Author) -> list[SealedBatch]:
     """The batches that a restart has to bring out."""
     number = author.namespace.number
-    rows = await author.store.read(lambda tx: batches.unsent(tx, number, limit=100))
+    rows = await author.store.read(lambda tx: batches.unsent(tx, number, "broadcast", limit=100))
     return [author.store.peek(partial(author.sealer.load, row=row)) for row in rows]
 
 
