@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 KILLS = 20
 UNSENT = 10_000
-ROLES = {"sequencer:default:broadcast", "aggregator:default", "intake:local", "exchange:local", "indexer"}
+ROLES = {
+    "sequencer:default:broadcast", "sequencer:default:private", "aggregator:default", "intake:local", "exchange:local",
+    "indexer",
+}  # fmt: skip
 
 
 def test_a_node_that_is_killed_at_twenty_moments_of_its_start_still_starts(node: Node, seed: int) -> None:
