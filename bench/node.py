@@ -54,7 +54,7 @@ class Node:
 
 @contextmanager
 @enable_ki_protection
-def running(program: Sequence[str], folder: Path) -> Iterator[Node]:
+def running(program: Sequence[str], folder: Path, *arguments: str) -> Iterator[Node]:
     """A ready ffd on the state in `folder`; stopped, and reaped, on every way out. `program` is its command.
 
     Ctrl-C waits until it is ready, and until it has stopped.
@@ -64,7 +64,7 @@ def running(program: Sequence[str], folder: Path) -> Iterator[Node]:
         began = time.monotonic()
         # A session of its own: Ctrl-C reaches us, and we stop it.
         process = subprocess.Popen(
-            [*program, "--socket", socket, "--state-dir", state],
+            [*program, "--socket", socket, "--state-dir", state, *arguments],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment(),
             cwd=ROOT,
         )  # fmt: skip

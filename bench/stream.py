@@ -52,14 +52,14 @@ class Stream:
         return self.messages / self.acknowledged_s
 
 
-def create_subscription(node: Node, name: str, *, first: str) -> str:
-    """A durable subscription to confirmed messages in batches; gives its id."""
+def create_subscription(node: Node, name: str, *, first: str, tag: str = "") -> str:
+    """A durable subscription to confirmed messages, of a tag or of all, in batches; gives its id."""
     with Rest(node.socket) as rest:
         made = rest.post(
             SUBSCRIPTIONS,
             {
                 "name": name,
-                "filter": {"events": "^message_confirmed$"},
+                "filter": {"events": "^message_confirmed$", "message": {"tag": tag and f"^{tag}$"}},
                 "options": {"firstEvent": first, "batch": True, "readAhead": READ_AHEAD},
             },
             expected=201,

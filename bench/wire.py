@@ -70,23 +70,23 @@ def text_frame(text: bytes) -> bytes:
     return head + b"\0\0\0\0" + text
 
 
-def message(number: int) -> dict[str, object]:
-    """A broadcast whose value has 256 bytes as JSON; topics take turns."""
+def message(number: int, group: str = "") -> dict[str, object]:
+    """A message whose value has 256 bytes as JSON, to all or to a group; topics take turns."""
     value = {"order": number, "item": f"part-{number % 997:03d}", "note": ""}
     value["note"] = "x" * (BODY_BYTES - len(json.dumps(value, separators=(",", ":"))))
-    header = {"tag": "bench", "topics": [f"topic-{number % TOPICS}"]}
-    return {"header": header, "data": [{"value": value}]}
+    header: dict[str, object] = {"tag": "bench", "topics": [f"topic-{number % TOPICS}"]}
+    return {"header": header | ({"group": group} if group else {}), "data": [{"value": value}]}
 
 
-def send_frames(count: int, per_frame: int, first: int = 0) -> list[bytes]:
-    """`count` broadcasts in `send` frames of `per_frame` messages each, ready for the wire."""
+def send_frames(count: int, per_frame: int, first: int = 0, group: str = "") -> list[bytes]:
+    """`count` messages in `send` frames of `per_frame` messages each, ready for the wire."""
     return [
         text_frame(
             msgspec.json.encode(
                 {
                     "type": "send",
                     "id": str(start),
-                    "messages": [message(first + n) for n in range(start, min(start + per_frame, count))],
+                    "messages": [message(first + n, group) for n in range(start, min(start + per_frame, count))],
                 }
             )
         )

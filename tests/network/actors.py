@@ -9,13 +9,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import apsw
 
 from tests.network.history import Sent
 from tests.network.members import Member, Network
-from tests.network.plan import Kind, Letter, Trouble
+from tests.network.plan import GROUPS, Kind, Letter, Trouble
 from tests.processes.history import Outcome
 from tests.processes.node import Program
 
@@ -37,6 +37,7 @@ class Sender(threading.Thread):
         self.failure: Exception | None = None
         self._member = member
         self._letters = letters
+        self._hashes: dict[str, str] = {}
 
     def run(self) -> None:
         try:
@@ -50,11 +51,13 @@ class Sender(threading.Thread):
     def _try(self, letter: Letter) -> bool:
         """Is its fate known?"""
         try:
-            answer = self._member.node.post(*request(letter))
+            answer = self._member.node.post(*request(letter, self._hashes))
         except OSError:
             return self._note(letter, Outcome.UNKNOWN)
         if answer.status == 202:
-            return self._note(letter, Outcome.ACCEPTED, json.loads(answer.body)["header"]["id"])
+            header = json.loads(answer.body)["header"]
+            self._hashes[letter.group] = header.get("group", "")
+            return self._note(letter, Outcome.ACCEPTED, header["id"])
         if taken := TAKEN.search(answer.body.decode()):
             return self._note(letter, Outcome.ACCEPTED, taken[1])
         assert answer.status >= 500 or answer.status == 429, answer
@@ -65,11 +68,20 @@ class Sender(threading.Thread):
         return outcome is Outcome.ACCEPTED
 
 
-def request(letter: Letter) -> tuple[str, bytes]:
-    """Where a letter is posted, and its body."""
+def request(letter: Letter, hashes: Mapping[str, str]) -> tuple[str, bytes]:
+    """Where a letter is posted, and its body; `hashes` are those of the groups that are known by now."""
     header: dict[str, object] = {"topics": letter.topics, "tag": TAG}
     body: dict[str, object] = {"header": header, "data": [{"value": letter.text}], "idempotencyKey": letter.text}
-    return "/api/v1/messages/broadcast", json.dumps(body).encode()
+    if not letter.group:
+        return "/api/v1/messages/broadcast", json.dumps(body).encode()
+    if not letter.pinned:
+        header["txtype"] = "unpinned"
+    if letter.by_hash and letter.group in hashes:
+        header["group"] = hashes[letter.group]
+    else:
+        members = [{"identity": name} for name in GROUPS[letter.group]]
+        body["group"] = {"name": letter.group, "members": members}
+    return "/api/v1/messages/private", json.dumps(body).encode()
 
 
 class Reader:
@@ -151,6 +163,10 @@ class Nemesis:
                 self._holder.execute("BEGIN IMMEDIATE")
             case Kind.READER:
                 self._readers[trouble.who].lives[-1].kill()
+            case Kind.CUT:
+                self._network.links.wire(trouble.who, trouble.other).cut()
+            case Kind.SILENT:
+                self._network.links.wire(trouble.who, trouble.other).fall_silent()
 
     def _end(self, trouble: Trouble) -> bool:
         """Make it well again; False when that has to wait."""
@@ -172,4 +188,6 @@ class Nemesis:
                 self._holder.close()
             case Kind.READER:
                 pass
+            case Kind.CUT | Kind.SILENT:
+                self._network.links.wire(trouble.who, trouble.other).mend()
         return True

@@ -1,4 +1,7 @@
-"""Real nodes of several organisations on one ledger and one shared storage, each a process of its own."""
+"""Real nodes of several organisations on one ledger and one shared storage, each a process of its own.
+
+What they have to say to each other goes over wires that can be cut.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 from ffd.model.ids import format_uuid
 from ffd.plugins.ledger.signing import pin_of
+from tests.network.links import Links, free_port
 from tests.processes.node import House, Node, Program, query, until
 
 CONFIG = """
@@ -22,18 +26,25 @@ name = "node-{name}"
 path = "{shared}/ledger.db"
 [storages.local.options]
 path = "{storage}"
+[exchanges.local]
+plugin = "https"
+[exchanges.local.options]
+port = {port}
+endpoint = "https://127.0.0.1:{door}"
 """
 
 
 class Member:
     """An organisation with its one node. What it sees of the shared storage can be taken away from it."""
 
-    def __init__(self, house: House, shared: Path, name: str) -> None:
+    def __init__(self, house: House, shared: Path, links: Links, name: str) -> None:
         self.name = name
         self._shared = shared
         self._storage = house.folder / f"storage-of-{name}"
         self.see()
-        config = CONFIG.format(name=name, shared=shared, storage=self._storage)
+        port = free_port()
+        door = links.open_door(name, port)
+        config = CONFIG.format(name=name, shared=shared, storage=self._storage, port=port, door=door)
         self.node = Node(house, name, config=config)
         self.lives: list[Program] = []
 
@@ -60,9 +71,11 @@ class Member:
             assert answer.status == 200, answer
 
     def knows(self) -> set[str]:
-        """The organisations whose nodes this one knows."""
-        _, nodes = self.node.get("/api/v1/network/nodes")
-        return {node["name"].removeprefix("node-") for node in nodes}
+        """The organisations whose nodes this one knows; none while it does not answer."""
+        try:
+            return {node["name"].removeprefix("node-") for node in self.find("network/nodes")}
+        except OSError:
+            return set()
 
     def find(self, target: str) -> list[dict[str, Any]]:
         """A list of the default namespace."""
@@ -104,6 +117,7 @@ class Network:
         (self.shared / "no-folder").touch()
         self.ledger = self.shared / "ledger.db"
         self.members: dict[str, Member] = {}
+        self.links = Links(self._pids)
         for name in names:
             self.add(name)
 
@@ -112,8 +126,11 @@ class Network:
 
     def add(self, name: str) -> Member:
         """One more, which has nothing and is not started."""
-        self.members[name] = Member(self._house, self.shared, name)
+        self.members[name] = Member(self._house, self.shared, self.links, name)
         return self.members[name]
+
+    def _pids(self) -> dict[str, int]:
+        return {name: member.daemon.pid for name, member in self.members.items() if member.lives}
 
     def start(self) -> None:
         """All run, are registered, and know each other when this returns."""
@@ -122,8 +139,11 @@ class Network:
         for member in self.members.values():
             member.node.wait_ready(member.daemon)
             member.register()
-        for member in self.members.values():
-            until("everybody is known", lambda member=member: member.knows() == set(self.members))  # type: ignore[misc]
+        until("everybody is known to everybody", self.all_known)
+
+    def all_known(self) -> bool:
+        """Does every member know every other one?"""
+        return all(member.knows() == set(self.members) for member in self.members.values())
 
     def stop(self) -> None:
         """Everybody ends as after SIGTERM."""

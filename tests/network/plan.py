@@ -12,10 +12,18 @@ from tests.processes.history import Value
 
 NAMES = ("alice", "bob", "carol")
 SHARED_TOPICS = ("house", "garden")
-GROUPS: Mapping[str, tuple[str, ...]] = {"all": NAMES, "first": ("alice", "bob"), "second": ("bob", "carol")}
+JOINER = "dave"
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "three": NAMES,
+    "first": ("alice", "bob"),
+    "second": ("bob", "carol"),
+    "four": (*NAMES, JOINER),
+}
+"""The last one is there when everybody is."""
 SENDERS_EACH = 2
 TWO_TOPICS = 0.2
-PRIVATE, UNPINNED = 0.5, 0.2
+PRIVATE, UNPINNED, BY_HASH = 0.5, 0.2, 0.5
+LATE = 10
 
 
 class Kind(StrEnum):
@@ -27,16 +35,22 @@ class Kind(StrEnum):
     DARK = "dark"  # it is cut off from the shared storage
     HELD = "held"  # somebody holds the ledger: nobody can append
     READER = "reader"  # its reader is killed
+    CUT = "cut"  # the wire to another breaks
+    SILENT = "silent"  # the wire to another carries nothing
+
+
+WIRES = (Kind.CUT, Kind.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to be sent; to all when it has no group."""
+    """A message to be sent; to all when it has no group, which is named by its hash, if that is known, or members."""
 
     value: Value
     group: str
     topics: tuple[str, ...]
-    pinned: bool
+    pinned: bool = True
+    by_hash: bool = False
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -54,46 +68,55 @@ class Trouble:
     at: float
     kind: Kind
     who: str
+    other: str
     for_s: float
 
     def __str__(self) -> str:
-        return f"{self.at:.0%} {self.kind} {self.who} for {self.for_s:.1f} s"
+        whose = f"{self.who}-{self.other}" if self.kind in WIRES else self.who
+        return f"{self.at:.0%} {self.kind} {whose} for {self.for_s:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole campaign; `mail` by sender, each of which belongs to the member it is named after."""
+    """A whole campaign; mail by sender, each of which belongs to the member it is named after.
+
+    `late_mail` is sent once all is well again and the one who joined is known to all.
+    """
 
     seed: int
     mail: Mapping[str, Sequence[Letter]]
+    late_mail: Mapping[str, Sequence[Letter]]
     troubles: Sequence[Trouble]
 
     @property
     def letters(self) -> list[Letter]:
-        return [letter for sender in self.mail.values() for letter in sender]
+        return [letter for mail in (self.mail, self.late_mail) for sender in mail.values() for letter in sender]
 
     def __str__(self) -> str:
         return f"seed {self.seed}, {len(self.letters)} messages; " + "; ".join(map(str, self.troubles))
 
 
-def make_plan(seed: int, *, each: int, troubles: int, private: bool) -> Plan:
-    """The plan of a seed: `each` messages by each sender, so many troubles, private messages too or only broadcasts."""
+def make_plan(seed: int, *, each: int, troubles: int) -> Plan:
+    """The plan of a seed: `each` messages by each sender, and so many troubles."""
     random = Random(seed)
-    mail = {
-        f"{name}-{number}": [_letter(random, name, f"{name}-{number}", n, private) for n in range(each)]
-        for name in NAMES
-        for number in range(SENDERS_EACH)
-    }
-    return Plan(seed, mail, _troubles(random, troubles))
+    senders = [(name, f"{name}-{number}") for name in NAMES for number in range(SENDERS_EACH)]
+    early = [group for group in GROUPS if group != "four"]
+    mail = {sender: [_letter(random, name, sender, n, early) for n in range(each)] for name, sender in senders}
+    late = {f"{name}-late": [_late_letter(f"{name}-late", n) for n in range(LATE)] for name in (*NAMES, JOINER)}
+    return Plan(seed, mail, late, _troubles(random, troubles))
 
 
-def _letter(random: Random, name: str, sender: str, number: int, private: bool) -> Letter:
-    topics = random.sample((*SHARED_TOPICS, name), 2 if random.random() < TWO_TOPICS else 1)
-    group, pinned = "", True
-    if private and random.random() < PRIVATE:
-        group = random.choice([each for each, members in GROUPS.items() if name in members])
-        pinned = random.random() >= UNPINNED
-    return Letter((sender, number), group, tuple(topics), pinned)
+def _letter(random: Random, name: str, sender: str, number: int, groups: Sequence[str]) -> Letter:
+    topics = tuple(random.sample((*SHARED_TOPICS, name), 2 if random.random() < TWO_TOPICS else 1))
+    if random.random() >= PRIVATE:
+        return Letter((sender, number), "", topics)
+    group = random.choice([each for each in groups if name in GROUPS[each]])
+    return Letter((sender, number), group, topics, random.random() >= UNPINNED, random.random() < BY_HASH)
+
+
+def _late_letter(sender: str, number: int) -> Letter:
+    """Every second one is to the group of everybody who is there now."""
+    return Letter((sender, number), "four" if number % 2 else "", SHARED_TOPICS[:1])
 
 
 def _troubles(random: Random, count: int) -> list[Trouble]:
@@ -102,7 +125,9 @@ def _troubles(random: Random, count: int) -> list[Trouble]:
     while len(kinds) < count:
         kinds += random.sample([*Kind, Kind.KILL, Kind.KILL], len(Kind) + 2)
     moments = sorted(random.uniform(0.03, 0.9) for _ in range(count))
-    return [
-        Trouble(moment, kind, random.choice(NAMES), random.uniform(0.1, 2.0))
-        for moment, kind in zip(moments, kinds, strict=False)
-    ]
+    return [_trouble(random, moment, kind) for moment, kind in zip(moments, kinds, strict=False)]
+
+
+def _trouble(random: Random, moment: float, kind: Kind) -> Trouble:
+    who, other = random.sample(NAMES, 2)
+    return Trouble(moment, kind, who, other, random.uniform(0.1, 2.0))

@@ -10,9 +10,9 @@ import logging
 import os
 from pathlib import Path
 
-from tests.network.campaign import JOINER, Campaign
+from tests.network.campaign import Campaign
 from tests.network.history import faults
-from tests.network.plan import NAMES, make_plan
+from tests.network.plan import JOINER, NAMES, make_plan
 from tests.processes.node import House
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,9 @@ EACH, TROUBLES = (2_000, 80) if LONG else (150, 9)
 
 
 def test_all_members_have_one_order_whatever_goes_wrong(house: House, seed: int, tmp_path: Path) -> None:
-    plan = make_plan(seed, each=EACH, troubles=TROUBLES, private=False)
+    plan = make_plan(seed, each=EACH, troubles=TROUBLES)
     log.info("%s", plan)
-    history = Campaign(house, plan, {}).run()
+    history = Campaign(house, plan).run()
     assert [str(fault) for fault in faults(history)] == []
     assert {member.name for member in history.members} == {*NAMES, JOINER}
     for member in history.members:

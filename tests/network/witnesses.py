@@ -6,20 +6,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tests.network import history
 from tests.network.actors import READAHEAD, TAG, Reader, Sender
-from tests.network.history import Line, Member, NetworkHistory, Told
+from tests.network.history import Line, NetworkHistory, Told
 from tests.network.members import Network
 from tests.processes.node import Node
 from tests.processes.witnesses import place
-
-EVERYBODY: Mapping[str, frozenset[str]] = {}
 
 
 def history_of(
     network: Network,
     senders: Iterable[Sender],
     readers: Mapping[str, Reader],
-    groups: Mapping[str, frozenset[str]] = EVERYBODY,
+    groups: Mapping[str, frozenset[str]],
 ) -> NetworkHistory:
     """The whole history, while all is quiet; every member is asked for all that it has, from the first event on."""
     labels = group_labels(network)
@@ -29,7 +28,7 @@ def history_of(
         assert not [event for event in events if event["type"] == "message_rejected"], name
         lives = [heard(map(json.loads, life.lines()), labels) for life in readers[name].lives]
         sequences = [event["sequence"] for event in events]
-        members.append(Member(name, heard(events, labels), sequences, lives, READAHEAD + 1))
+        members.append(history.Member(name, heard(events, labels), sequences, lives, READAHEAD + 1))
     sent = [attempt for sender in senders for attempt in sender.attempts]
     return NetworkHistory(sent, members, groups, network.pinned())
 
