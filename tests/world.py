@@ -16,6 +16,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import apsw
@@ -25,7 +26,7 @@ from trio.testing import MockClock
 
 from ffd.api.desk import Desk
 from ffd.api.uploads import record_blob
-from ffd.daemon.config import Config, LedgerConfig, StorageConfig, default_config
+from ffd.daemon.config import Config, ExchangeConfig, LedgerConfig, StorageConfig, default_config
 from ffd.daemon.doors import make_desk
 from ffd.daemon.node import sweep_blobs
 from ffd.daemon.parts import Parts, open_parts
@@ -35,18 +36,22 @@ from ffd.delivery.dispatcher import Dispatcher
 from ffd.inbound.rewind import key_known
 from ffd.model.data import BlobRef, seal_data
 from ffd.model.errors import Conflict, FfdError
-from ffd.model.ids import format_uuid, parse_uuid
-from ffd.model.namespace import LEDGER_VERIFIER, Namespace, org_did
+from ffd.model.identity import DX_VERIFIER, peer_of
+from ffd.model.ids import format_uuid, parse_uuid, sha256
+from ffd.model.namespace import LEDGER_VERIFIER, Namespace, node_did, org_did
 from ffd.model.subscription import parse_subscription
-from ffd.outbound.draft import Draft, parse_message
+from ffd.outbound.draft import Draft, parse_message, parse_private
+from ffd.plugins.exchange import memory as memory_exchange
+from ffd.plugins.exchange.memory import MemoryExchange, MemoryMesh
 from ffd.plugins.ledger import memory as memory_ledger
 from ffd.plugins.ledger.memory import MemoryChain, MemoryLedger
 from ffd.plugins.sharedstorage import memory as memory_storage
 from ffd.plugins.sharedstorage.memory import MemoryShelf, MemoryStorage
+from ffd.ports.exchange import profile_json
 from ffd.ports.transport import Delivery
 from ffd.store import Store, Transaction, backlog, identities
 from ffd.store.backlog import Blocked
-from ffd.store.identities import ORG, IdentityRow
+from ffd.store.identities import NODE, ORG, IdentityRow
 from tests.simulation.disk import Disk, Loss, deaf_to_the_dead
 from tests.simulation.surroundings import EPOCH_NS, SimWorld
 
@@ -189,6 +194,7 @@ class Node:
         """What the node ended with, when it ended by itself."""
         self.ledger_faults = memory_ledger.Faults()
         self.storage_faults = memory_storage.Faults()
+        self.exchange_faults = memory_exchange.Faults()
         self.apps: dict[str, App] = {}
         self.accepted: dict[str, object] = {}
         """The value of every message that was accepted, by its id, in that order."""
@@ -322,16 +328,20 @@ class Node:
                 member.ledger.faults = self.ledger_faults
             if isinstance(member.storage, MemoryStorage):
                 member.storage.faults = self.storage_faults
+            if isinstance(member.exchange, MemoryExchange):
+                member.exchange.faults = self.exchange_faults
 
     async def _meet(self, parts: Parts) -> None:
         """Tell the others who this node is, and learn who they are."""
-        key = parts.members[NAMESPACE].namespace.key
-        if self.name not in self._cast.strangers:
-            self._cast.keys[self.name] = key
-        await introduce(parts.store, parts.members[NAMESPACE].namespace, self._cast.keys)
-        for node in self._cast.cast.values():
+        member, cast = parts.members[NAMESPACE], self._cast
+        if self.name not in cast.strangers:
+            cast.keys[self.name] = member.namespace.key
+            profile = profile_json(member.exchange.profile(member.namespace.node_name))
+            cast.machines[self.name] = Machine(member.namespace.node_id, member.namespace.node_name, profile)
+        await introduce(parts.store, member.namespace, cast.keys, cast.machines)
+        for node in cast.cast.values():
             if node.running and node is not self:
-                await introduce(node.store, node.namespace, self._cast.keys)
+                await introduce(node.store, node.namespace, cast.keys, cast.machines)
 
     # What it says
 
@@ -383,6 +393,13 @@ class Node:
     async def broadcast(self, *values: object, topic: str = "house", **more: Any) -> list[str]:
         """Broadcast each value as a message; the ids, once they are accepted. Raises the first refusal."""
         return await self.send([draft(value, topics=[topic], **more) for value in values])
+
+    async def whisper(self, *values: object, to: Sequence[str] = (), topic: str = "house", **more: Any) -> list[str]:
+        """Send each value as a private message to the organisations `to`, or to the group whose hash is `group`.
+
+        The ids, once they are accepted. Raises the first refusal.
+        """
+        return await self.send([letter(value, to, topics=[topic], **more) for value in values])
 
     async def send(self, drafts: Sequence[Draft]) -> list[str]:
         """Send messages in one piece. Raises the first refusal."""
@@ -438,6 +455,14 @@ def draft(value: object, *, topics: Sequence[str] | None = None, key: str = "", 
     return parse_message(json.dumps(shown).encode())
 
 
+def letter(value: object, to: Sequence[str], *, key: str = "", blob: str = "", **header: Any) -> Draft:
+    """A private message to send, as `draft`; `to` are organisations."""
+    items = [{"value": value}, *([{"id": blob}] if blob else [])]
+    members = [{"identity": name} for name in to]
+    shown = {"header": header, "data": items, "idempotencyKey": key, "group": {"members": members}}
+    return parse_private(json.dumps(shown).encode())
+
+
 def _split(failure: BaseException) -> tuple[BaseException | None, BaseException | None]:
     """The part of a failure that is cancellation, and the rest."""
     if isinstance(failure, BaseExceptionGroup):
@@ -445,8 +470,19 @@ def _split(failure: BaseException) -> tuple[BaseException | None, BaseException 
     return (failure, None) if isinstance(failure, trio.Cancelled) else (None, failure)
 
 
-async def introduce(store: Store, namespace: Namespace, keys: Mapping[str, str]) -> None:
-    """Let a node know the organisations that own these keys, as identity broadcasts will.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The node of an organisation, as the network knows it: its id, its name, and where its data exchange is."""
+
+    id: bytes
+    name: str
+    profile: str
+
+
+async def introduce(
+    store: Store, namespace: Namespace, keys: Mapping[str, str], machines: Mapping[str, Machine] = MappingProxyType({})
+) -> None:
+    """Let a node know the organisations that own these keys, and their machines, as identity broadcasts will.
 
     What waited for them goes on.
     """
@@ -458,8 +494,19 @@ async def introduce(store: Store, namespace: Namespace, keys: Mapping[str, str])
             found = identities.register(tx, namespace.number, row)
             identities.add_verifier(tx, namespace.number, namespace.name, found, LEDGER_VERIFIER, key, EPOCH_NS)
             key_known(tx, namespace.number, key)
+            if name in machines:
+                _introduce_machine(tx, namespace, found, machines[name])
 
     await store.write(unit)
+
+
+def _introduce_machine(tx: Transaction, namespace: Namespace, owner: bytes, machine: Machine) -> None:
+    did, claim = node_did(machine.name), sha256(machine.id)[:16]
+    row = IdentityRow(machine.id, did, NODE, owner, machine.name, None, EPOCH_NS, machine.profile, claim)
+    if identities.register(tx, namespace.number, row) == machine.id:
+        identities.confirm(tx, namespace.number, row)
+        peer = peer_of(machine.profile)
+        identities.add_verifier(tx, namespace.number, namespace.name, machine.id, DX_VERIFIER, peer, EPOCH_NS)
 
 
 @dataclass
@@ -475,6 +522,7 @@ class Cast:
     shared: str
     cast: dict[str, Node] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    machines: dict[str, Machine] = field(default_factory=dict)
     strangers: set[str] = field(default_factory=set)
     """Nodes whose keys nobody knows."""
 
@@ -499,7 +547,10 @@ class Cast:
         if not embedded:
             ledger = LedgerConfig("memory", {"chain": self.shared})
             storage = StorageConfig("memory", {"shelf": self.shared})
-            config = replace(config, ledgers={"local": ledger}, storages={"local": storage})
+            exchange = ExchangeConfig("memory", {"mesh": self.shared})
+            config = replace(
+                config, ledgers={"local": ledger}, storages={"local": storage}, exchanges={"local": exchange}
+            )
         node = self.cast[name] = Node(self, name, disk, replace(config, **settings))  # type: ignore[arg-type]  # by name
         return node
 
@@ -520,6 +571,7 @@ async def open_cast(seed: int, scratch: Path) -> AsyncIterator[Cast]:
     shared = str(root)
     chain, shelf = MemoryChain(lambda: EPOCH_NS + int(trio.current_time() * 1e9)), MemoryShelf()
     memory_ledger.CHAINS[shared], memory_storage.SHELVES[shared] = chain, shelf
+    memory_exchange.MESHES[shared] = MemoryMesh()
     try:
         with deaf_to_the_dead():
             async with trio.open_nursery() as nursery:
@@ -530,7 +582,7 @@ async def open_cast(seed: int, scratch: Path) -> AsyncIterator[Cast]:
                         await node.stop()
                 nursery.cancel_scope.cancel()
     finally:
-        del memory_ledger.CHAINS[shared], memory_storage.SHELVES[shared]
+        del memory_ledger.CHAINS[shared], memory_storage.SHELVES[shared], memory_exchange.MESHES[shared]
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -26,6 +26,7 @@ from ffd.outbound.sealing import Sealer
 from ffd.outbound.sending import Sending
 from ffd.outbound.sequencer import Sequencer
 from ffd.ports.ledger import Ledger
+from ffd.store import messages
 from ffd.store.index.follow import follow
 from ffd.store.leadership import Leadership
 from ffd.store.search import INDEX
@@ -85,7 +86,10 @@ async def _sequence_private(parts: Parts, member: Member, leadership: Leadership
     async with trio.open_nursery() as nursery:
         lanes = Lanes(nursery, sending, sealer, member.exchange, parts.blobs)
         nursery.start_soon(lanes.run)
-        await Sequencer(parts.store, leadership, PrivateCourier(sending, sealer, lanes)).run()
+        # What goes past the ledger does not wait for it either.
+        for kind in (messages.MASKED, messages.UNMASKED):
+            courier = PrivateCourier(sending, replace(sealer, kind=kind), lanes)
+            nursery.start_soon(Sequencer(parts.store, leadership, courier).run)
 
 
 def _sending(parts: Parts, member: Member, leadership: Leadership) -> Sending:

@@ -6,6 +6,7 @@ does damage, and nothing of it is kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -224,9 +225,7 @@ class Acceptor:
         )  # fmt: skip
         sealed = seal(header, [item.ref])
         size = self._check_size(sealed, [item])
-        return NewMessage(
-            id, sealed.header_json, sealed.hash, sealed.refs_json, size, [item], private=type == GROUP_INIT
-        )
+        return NewMessage(id, sealed.header_json, sealed.hash, sealed.refs_json, size, [item], private=_kind(sealed))
 
     async def define(self, *definitions: Accepted) -> None:
         """Store sealed definitions in this order, all or none, behind all that was begun before. Raises Full."""
@@ -272,7 +271,7 @@ class Acceptor:
         sealed = seal(header, [item.ref for item in items])
         size = self._check_size(sealed, items)
         message = NewMessage(
-            id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once, private=to is not None
+            id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once, private=_kind(sealed)
         )
         return Accepted(id_text, message, None if to is None or to.new is None else self._found(to.new, author, key))
 
@@ -364,14 +363,9 @@ class Acceptor:
         return refusals
 
     def _store_ready(self, tx: Transaction, storing: Sequence[NewMessage], known: dict[str, int]) -> None:
-        private = sum([message.private for message in storing])
-        if private:
-            self._check_backlog(messages.private_waiting(tx, self.namespace.number), private)
-            tx.ring(messages.PRIVATE_BELL)
-        if private < len(storing):
-            sent = offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
-            self._check_backlog(messages.last_sequence(tx) - sent, len(storing) - private)
-            tx.ring(messages.BELL)
+        for kind, more in Counter([message.private for message in storing]).items():
+            self._check_backlog(self._waiting(tx, kind), more)
+            tx.ring(messages.BELL if kind is None else messages.PRIVATE_BELL)
         messages.append(tx, self.namespace.number, storing, state=messages.READY, known=known)
 
     def _gone(self, tx: Transaction, known: dict[str, int]) -> Collection[str]:
@@ -394,6 +388,14 @@ class Acceptor:
         found = messages.by_idempotency_key(tx, self.namespace.number, key)
         used[key] = accepted.id_text if found is None else format_uuid(found)
         return None if found is None else used[key]
+
+    def _waiting(self, tx: Transaction, kind: int | None) -> int:
+        """How many messages of a kind wait for a batch, at most."""
+        if kind is not None:
+            return messages.private_waiting(tx, self.namespace.number, kind)
+        return messages.last_sequence(tx) - (
+            offsets.read(tx, offsets.BATCH, batch_offset_name(self.namespace.name)) or 0
+        )
 
     def _check_backlog(self, waiting: int, more: int) -> None:
         if waiting + more > self.limits.unsent_messages_max:
@@ -423,6 +425,12 @@ def batch_offset_name(namespace: str) -> str:
 
 def _topics(topics: Sequence[str | None] | None) -> tuple[str, ...]:
     return tuple([topic or "" for topic in topics]) if topics else ()
+
+
+def _kind(sealed: Sealed) -> int | None:
+    if not sealed.header.group:
+        return None
+    return messages.UNMASKED if sealed.header.txtype == UNPINNED else messages.MASKED
 
 
 def _tx_type(text: str | None, *, private: bool) -> str:

@@ -26,7 +26,7 @@ from ffd.store.events import NewEvent
 
 @dataclass(frozen=True, slots=True)
 class PrivateCourier:
-    """Brings out the private messages of one namespace."""
+    """Brings out the private messages of one namespace, those of one kind."""
 
     sending: Sending
     sealer: PrivateSealer
@@ -44,7 +44,8 @@ class PrivateCourier:
         return self.sealer.seal_page(tx)
 
     def unsent(self, tx: Transaction, limit: int) -> Sequence[BatchRow]:
-        return batches.unsent(tx, self.sending.namespace.number, PRIVATE, limit=limit)
+        pinned = self.sealer.kind == messages.MASKED
+        return batches.unsent(tx, self.sending.namespace.number, PRIVATE, pinned=pinned, limit=limit)
 
     def load(self, tx: Transaction, row: BatchRow) -> SealedPrivate:
         return self.sealer.load(tx, row)

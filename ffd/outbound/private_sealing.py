@@ -56,21 +56,22 @@ class SealedPrivate:
 
 @dataclass(frozen=True, slots=True)
 class PrivateSealer:
-    """Seals the private messages of one namespace; `exchange` and `ledger` name the plugins that will act."""
+    """Seals the private messages of one kind in one namespace; `exchange` and `ledger` are the plugins' names."""
 
     world: World
     namespace: Namespace
     limits: BatchLimits
     exchange: str
     ledger: str
+    kind: int = messages.MASKED
 
     def waiting(self, tx: Transaction) -> int:
         """How many private messages wait for a batch, at most."""
-        return messages.private_waiting(tx, self.namespace.number)
+        return messages.private_waiting(tx, self.namespace.number, self.kind)
 
     def seal_page(self, tx: Transaction) -> list[SealedPrivate]:
         """Put the next ready messages into batches, all in one transaction."""
-        ready = messages.private_ready(tx, self.namespace.number, limit=self.limits.messages_max)
+        ready = messages.private_ready(tx, self.namespace.number, self.kind, limit=self.limits.messages_max)
         page = within_bytes(ready, self.limits)
         if not page:
             return []

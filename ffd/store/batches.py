@@ -73,13 +73,14 @@ def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | Non
     return None if row is None else BatchRow(*row)
 
 
-def unsent(tx: Transaction, namespace: int, type: str, *, limit: int) -> list[BatchRow]:
-    """The batches of a type sealed here that have not left yet, oldest first."""
+def unsent(tx: Transaction, namespace: int, type: str, *, pinned: bool = True, limit: int) -> list[BatchRow]:
+    """The batches of a type sealed here that have not left yet, pinned ones or others, oldest first."""
     rows = tx.execute(
         f"""
         SELECT {COLUMNS} FROM batches
-         WHERE namespace = ? AND sealed = 1 AND sent IS NULL AND type = ? ORDER BY sequence LIMIT ?""",
-        (namespace, type, limit),
+         WHERE namespace = ? AND sealed = 1 AND sent IS NULL AND type = ? AND (tx_type <> 'unpinned') = ?
+         ORDER BY sequence LIMIT ?""",
+        (namespace, type, pinned, limit),
     )
     return [BatchRow(*row) for row in rows]
 

@@ -15,6 +15,8 @@ from ffd.store.transaction import Row, Transaction
 READY, PENDING, CONFIRMED, REJECTED = "ready", "pending", "confirmed", "rejected"
 BELL, PRIVATE_BELL = "messages", "private messages"
 """Rung when broadcasts, or private messages, are ready for a batch."""
+MASKED, UNMASKED = 1, 2
+"""The two kinds of private messages sent here: those that are pinned, and those that go past the ledger."""
 NEAR_FACTOR = 20
 """How much longer than a batch the range may be that is read to find its messages."""
 LOOKED_UP_MAX = 200
@@ -32,8 +34,8 @@ class NewMessage(msgspec.Struct, frozen=True):
     items: Sequence[Data]
     idempotency_key: str | None = None
     pins: str | None = None
-    private: bool = False
-    """Does it wait for a batch of private messages?"""
+    private: int | None = None
+    """For which kind of private batch it waits; None for a broadcast, and for what others sent."""
 
 
 class ReadyMessage(msgspec.Struct, frozen=True):
@@ -114,9 +116,9 @@ def append(
         "message, namespace, state, batch",
         [(n, namespace, state, batch) for n in range(first, first + len(messages))],
     )
-    private = [(n,) for n, message in enumerate(messages, first) if message.private]
+    private = [(message.private, n) for n, message in enumerate(messages, first) if message.private]
     if private:
-        tx.execute_many("UPDATE message_states SET private = 1 WHERE message = ?", private)
+        tx.execute_many("UPDATE message_states SET private = ? WHERE message = ?", private)
     places = dict(known)
     next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data")
     items, uses = _new_items(messages, first, places, next)
@@ -276,34 +278,34 @@ def ready_after(tx: Transaction, namespace: int, offset: int, *, limit: int) -> 
         """
         SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size
           FROM message_states s JOIN messages m ON m.sequence = s.message
-         WHERE s.message > ? AND +s.namespace = ? AND s.state = 'ready' AND s.batch IS NULL AND s.private = 0
+         WHERE s.message > ? AND +s.namespace = ? AND s.state = 'ready' AND s.batch IS NULL AND s.private IS NULL
          ORDER BY s.message LIMIT ?""",
         (offset, namespace, limit),
     )
     return [ReadyMessage(*row) for row in rows]
 
 
-def private_ready(tx: Transaction, namespace: int, *, limit: int) -> list[ReadyMessage]:
-    """The first private messages that wait for a batch, in the order they were accepted."""
+def private_ready(tx: Transaction, namespace: int, kind: int, *, limit: int) -> list[ReadyMessage]:
+    """The first private messages of a kind that wait for a batch, in the order they were accepted."""
     rows = tx.execute(
         """
         SELECT m.sequence, m.id, m.header, m.hash, m.data, m.size, m.pins
           FROM message_states s JOIN messages m ON m.sequence = s.message
-         WHERE s.namespace = ? AND s.private = 1 AND s.state = 'ready' AND s.batch IS NULL
+         WHERE s.namespace = ? AND s.private = ? AND s.state = 'ready' AND s.batch IS NULL
          ORDER BY s.message LIMIT ?""",
-        (namespace, limit),
+        (namespace, kind, limit),
     )
     return [ReadyMessage(*row) for row in rows]
 
 
-def private_waiting(tx: Transaction, namespace: int) -> int:
-    """How many private messages wait for a batch, at most: whatever came after the first of them counts."""
+def private_waiting(tx: Transaction, namespace: int, kind: int) -> int:
+    """How many private messages of a kind wait for a batch, at most: whatever came after the first of them counts."""
     first: int | None = tx.value(
         """
         SELECT message FROM message_states
-         WHERE namespace = ? AND private = 1 AND state = 'ready' AND batch IS NULL
+         WHERE namespace = ? AND private = ? AND state = 'ready' AND batch IS NULL
          ORDER BY message LIMIT 1""",
-        (namespace,),
+        (namespace, kind),
     )
     return 0 if first is None else last_sequence(tx) - first + 1
 

@@ -192,12 +192,12 @@ CREATE TABLE message_states (
     batch         INTEGER REFERENCES batches (sequence),
     confirmed     INTEGER,
     reject_reason TEXT
-, private INTEGER NOT NULL DEFAULT 0) STRICT;
+, private INTEGER) STRICT;
 
 CREATE INDEX message_states_confirmed ON message_states (namespace, confirmed);
 
-CREATE INDEX message_states_private ON message_states (namespace, message)
- WHERE private = 1 AND state = 'ready' AND batch IS NULL;
+CREATE INDEX message_states_private ON message_states (namespace, private, message)
+ WHERE private IS NOT NULL AND state = 'ready' AND batch IS NULL;
 
 CREATE TABLE messages (
     sequence        INTEGER PRIMARY KEY,

@@ -10,9 +10,9 @@ CREATE TABLE nonces (
 
 -- Private messages that wait for a batch have an index of their own, so that neither they nor broadcasts are looked
 -- through for the others; broadcasts pay nothing for it.
-ALTER TABLE message_states ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX message_states_private ON message_states (namespace, message)
- WHERE private = 1 AND state = 'ready' AND batch IS NULL;
+ALTER TABLE message_states ADD COLUMN private INTEGER;   -- 1 pinned, 2 unpinned; NULL when sent to all, or by others
+CREATE INDEX message_states_private ON message_states (namespace, private, message)
+ WHERE private IS NOT NULL AND state = 'ready' AND batch IS NULL;
 
 -- What a node is owed: a row for each operation that is to bring it something, in that order, until it is settled.
 CREATE TABLE owed (
