@@ -69,6 +69,8 @@ class PrivateCourier:
 
     def _confirm(self, tx: Transaction, row: BatchRow) -> None:
         """An unpinned batch was sent to everybody, which is all that can be said of it (FireFly reference 3.1, 4.5)."""
+        if batches.at(tx, row.sequence).sent is not None:
+            return  # a step is taken again that is not noted yet: its events are told already
         now = self.sending.world.now()
         batches.mark_sent(tx, row.sequence, "", now)
         ids = [message.raw_id for message in manifest_messages(row.manifest)]
