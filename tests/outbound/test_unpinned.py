@@ -18,6 +18,7 @@ from ffd.ports.wallet import Wallet
 from ffd.store import Transaction
 from ffd.store.blobfiles import BlobFiles, BlobLimits
 from ffd.store.leadership import lead
+from ffd.store.messages import UNMASKED
 from tests.outbound.author import BATCHES, Author
 from tests.simulation.disk import Disk
 
@@ -34,7 +35,7 @@ async def test_a_batch_that_is_recorded_again_is_told_of_once(
     assert isinstance(accepted, Accepted)
     wallet = Wallet(Ed25519PrivateKey.generate(), world, disk.root / "keys")
     ledger = MemoryLedger("ledger", MemoryChain(world.now), wallet)
-    sealer = PrivateSealer(world, author.namespace, BATCHES, "exchange", "ledger")
+    sealer = PrivateSealer(world, author.namespace, BATCHES, "exchange", "ledger", UNMASKED)
     async with lead(world, store, "sequencer", process="test") as leadership, trio.open_nursery() as nursery:
         sending = Sending(world, store, author.namespace, ledger, leadership, FlushRecord())
         exchange = LoopbackExchange("exchange", "peer")
