@@ -30,6 +30,7 @@ from ffd.daemon.config import Config, ExchangeConfig, LedgerConfig, StorageConfi
 from ffd.daemon.doors import make_desk
 from ffd.daemon.node import sweep_blobs
 from ffd.daemon.parts import Parts, open_parts
+from ffd.daemon.registering import registrars_of
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
 from ffd.delivery.dispatcher import Dispatcher
@@ -195,6 +196,8 @@ class Node:
         self.ledger_faults = memory_ledger.Faults()
         self.storage_faults = memory_storage.Faults()
         self.exchange_faults = memory_exchange.Faults()
+        self.endpoint = "memory"
+        """Where its exchange says that it is."""
         self.apps: dict[str, App] = {}
         self.accepted: dict[str, object] = {}
         """The value of every message that was accepted, by its id, in that order."""
@@ -311,7 +314,7 @@ class Node:
             async with trio.open_nursery() as below:
                 below.start_soon(desk.confirmations.run)
                 below.start_soon(sweep_blobs, parts)
-                for name, work in roles_of(parts).items():
+                for name, work in (roles_of(parts) | registrars_of(parts, desk.acceptors)).items():
                     below.start_soon(roles.keep, name, work)
                 async with trio.open_nursery() as doors:
                     self._nursery, self._desk = doors, desk
@@ -330,6 +333,7 @@ class Node:
                 member.storage.faults = self.storage_faults
             if isinstance(member.exchange, MemoryExchange):
                 member.exchange.faults = self.exchange_faults
+                member.exchange.endpoint = self.endpoint
 
     async def _meet(self, parts: Parts) -> None:
         """Tell the others who this node is, and learn who they are."""

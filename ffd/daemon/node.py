@@ -18,6 +18,7 @@ from ffd.daemon.config import Config
 from ffd.daemon.doors import Doors, accept_limits, hold_doors, make_desk, serve_doors
 from ffd.daemon.host import Ready
 from ffd.daemon.parts import Parts, blob_limits, open_parts
+from ffd.daemon.registering import registrars_of
 from ffd.daemon.roles import Roles
 from ffd.daemon.work import roles_of
 from ffd.model.errors import FfdError, Full
@@ -42,7 +43,7 @@ async def run_node(
         roles = Roles(world, parts.store, parts.process)
         desk = make_desk(parts, roles, entry.addresses)
         async with trio.open_nursery() as below:
-            for name, work in roles_of(parts).items():
+            for name, work in (roles_of(parts) | registrars_of(parts, desk.acceptors)).items():
                 below.start_soon(roles.keep, name, work)
             # Not with the doors: who waits for a confirmation is told while they drain.
             below.start_soon(desk.confirmations.run)

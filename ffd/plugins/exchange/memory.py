@@ -41,19 +41,20 @@ class Faults:
 
 
 class MemoryExchange:
-    """One node's place in a `MemoryMesh`."""
+    """One node's place in a `MemoryMesh`. What it says of its `endpoint` leads nowhere, and may change."""
 
     plugin = "memory"
 
     def __init__(self, name: str, mesh: MemoryMesh, peer: str, peers: Peers) -> None:
         self.name = name
         self.faults = Faults()
+        self.endpoint = "memory"
         self._mesh = mesh
         self._peer = peer
         self._peers = peers
 
     def profile(self, node: str) -> PeerProfile:
-        return PeerProfile(f"{self._peer}/{node}", "memory", "")
+        return PeerProfile(f"{self._peer}/{node}", self.endpoint, "")
 
     async def serve(
         self, receiver: Receiver, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
