@@ -12,14 +12,13 @@ from tests.processes.history import Value
 
 NAMES = ("alice", "bob", "carol")
 SHARED_TOPICS = ("house", "garden")
-JOINER = "dave"
+JOINER, EVERYBODY = "dave", "four"
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "three": NAMES,
     "first": ("alice", "bob"),
     "second": ("bob", "carol"),
-    "four": (*NAMES, JOINER),
+    EVERYBODY: (*NAMES, JOINER),
 }
-"""The last one is there when everybody is."""
 SENDERS_EACH = 2
 TWO_TOPICS = 0.2
 PRIVATE, UNPINNED, BY_HASH = 0.5, 0.2, 0.5
@@ -40,6 +39,7 @@ class Kind(StrEnum):
 
 
 WIRES = (Kind.CUT, Kind.SILENT)
+DEADLY = (Kind.KILL, Kind.STOP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def make_plan(seed: int, *, each: int, troubles: int) -> Plan:
     """The plan of a seed: `each` messages by each sender, and so many troubles."""
     random = Random(seed)
     senders = [(name, f"{name}-{number}") for name in NAMES for number in range(SENDERS_EACH)]
-    early = [group for group in GROUPS if group != "four"]
+    early = [group for group in GROUPS if group != EVERYBODY]
     mail = {sender: [_letter(random, name, sender, n, early) for n in range(each)] for name, sender in senders}
     late = {f"{name}-late": [_late_letter(f"{name}-late", n) for n in range(LATE)] for name in (*NAMES, JOINER)}
     return Plan(seed, mail, late, _troubles(random, troubles))
@@ -116,7 +116,7 @@ def _letter(random: Random, name: str, sender: str, number: int, groups: Sequenc
 
 def _late_letter(sender: str, number: int) -> Letter:
     """Every second one is to the group of everybody who is there now."""
-    return Letter((sender, number), "four" if number % 2 else "", SHARED_TOPICS[:1])
+    return Letter((sender, number), EVERYBODY if number % 2 else "", SHARED_TOPICS[:1])
 
 
 def _troubles(random: Random, count: int) -> list[Trouble]:
