@@ -12,12 +12,22 @@ from ffd.model.errors import Conflict, Invalid
 from ffd.model.ids import format_uuid
 from ffd.model.message import DATA_PUBLISH
 from ffd.model.times import format_time
+from ffd.outbound.lanes import owe_again
 from ffd.outbound.retries import RETRIED
 from ffd.store import Transaction, operations
 from ffd.store.collections import OPERATIONS
-from ffd.store.operations import DOWNLOAD_BATCH, DOWNLOAD_BLOB, INITIALIZED, PENDING, OperationRow
+from ffd.store.operations import (
+    DOWNLOAD_BATCH,
+    DOWNLOAD_BLOB,
+    INITIALIZED,
+    PENDING,
+    SEND_BATCH,
+    SEND_BLOB,
+    OperationRow,
+)
 
 DOWNLOADS = frozenset({DOWNLOAD_BATCH, DOWNLOAD_BLOB})
+SENDS = frozenset({SEND_BATCH, SEND_BLOB})
 
 
 async def list_operations(call: Call) -> Answer:
@@ -39,7 +49,8 @@ async def retry_operation(call: Call) -> Answer:
     """Do an operation once more, under a new one: 202 with that. The operation names it in `retry` from then on.
 
     A download that does not come through is tried at once. An upload or a pin that was done is done again, and changes
-    nothing where it was. 409 for one that ffd is trying anyway.
+    nothing where it was; so is what was sent to a node of another member, after all that it is to get before. 409 for
+    one that ffd is trying anyway.
     """
     await call.check_empty()
     id, namespace, now = call.id("id"), call.namespace, call.desk.world.now()
@@ -52,7 +63,9 @@ async def retry_operation(call: Call) -> Answer:
         latest = operations.latest(tx, named)
         _check_retried(latest, own=operations.is_of(tx, latest, DATA_PUBLISH))
         new = replace(latest, id=new_id, status=INITIALIZED, output=None, error=None, created=now, updated=now)
-        operations.replace(tx, {named.id, latest.id}, new, now)
+        sequence = operations.replace(tx, {named.id, latest.id}, new, now)
+        if new.type in SENDS:
+            owe_again(tx, new, sequence)
         tx.ring(operations.RETRIES_BELL, "downloads")
         return new
 
@@ -66,7 +79,7 @@ def _check_retried(operation: OperationRow, *, own: bool) -> None:
     """
     if operation.type in DOWNLOADS:
         return
-    if operation.type not in RETRIED:
+    if operation.type not in RETRIED and operation.type not in SENDS:
         raise Invalid("FFD2022", f"An operation of type {operation.type} cannot be done once more by itself")
     if operation.status in (INITIALIZED, PENDING) and not own:
         error = f", the latest error was: {operation.error}" if operation.error else ""

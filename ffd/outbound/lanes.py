@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
+import msgspec
 import trio
 
 from ffd.model.errors import Away, FfdError, Full, NotFound
 from ffd.model.identity import peer_of
-from ffd.model.ids import format_uuid, parse_hash
+from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.message import UNPINNED
 from ffd.outbound.private_sealing import PrivateSealer, SealedPrivate
 from ffd.outbound.sending import BACKOFF, Sending
@@ -26,7 +27,7 @@ from ffd.ports.exchange import Exchange, Route, Transfer
 from ffd.store import Transaction, batches, identities, messages, operations, owed
 from ffd.store.bells import wait_rung
 from ffd.store.blobfiles import BlobFiles
-from ffd.store.operations import FAILED, SUCCEEDED
+from ffd.store.operations import FAILED, SUCCEEDED, OperationRow
 from ffd.store.owed import Owed
 
 log = logging.getLogger(__name__)
@@ -216,6 +217,20 @@ class Lanes:
             )
         namespace = self._sending.namespace
         return Route(namespace.network_name, self._exchange.profile(namespace.node_name).id, recipient)
+
+
+def owe_again(tx: Transaction, operation: OperationRow, sequence: int) -> None:
+    """Owe a node once more what another operation brought it, or could not. Raises NotFound FFD2503.
+
+    The operation of this `sequence` is to bring it, behind all that the node is owed.
+    """
+    input = msgspec.json.decode(operation.input or "{}")
+    batch = batches.of_tx(tx, operation.namespace, operation.tx)
+    if batch is None or not batch.sealed:
+        raise NotFound("FFD2503", f"operation {format_uuid(operation.id)} is of no batch that was sealed here")
+    data = parse_uuid(input["dataId"]) if "dataId" in input else None
+    owed.add(tx, operation.namespace, parse_uuid(input["node"]), sequence, batch.sequence, data)
+    tx.ring(owed.BELL)
 
 
 async def _wait_tried(lane: Lane, operation: int) -> None:
