@@ -106,7 +106,10 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "batches", batches.list_batches, "batches", answer="[Batch]"),
     Route("GET", "batches/{id}", batches.get_batch, answer="Batch"),
-    Route("POST", "batches/{id}/cancel", batches.cancel_batch, body="Nothing", statuses=(204,)),
+    Route(
+        "POST", "batches/{id}/cancel", batches.cancel_batch, switches=("dryrun",),
+        body="Nothing", answer="Cancellation", statuses=(204, 200),
+    ),
     Route("GET", "pins", pins.list_pins, "pins", answer="[Pin]"),
     Route("POST", "pins/rewind", pins.rewind_pins, body="PinRewind", answer="PinRewind"),
     Route("GET", "nextpins", pins.list_nextpins, "nextpins", answer="[NextPin]"),

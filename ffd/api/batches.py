@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ffd.api.call import Answer, Call, listing, object_of, one_of
 from ffd.model.canonical import json_string
-from ffd.model.errors import Invalid
+from ffd.model.errors import Away, Invalid
 from ffd.model.ids import format_uuid
-from ffd.model.message import CONTRACT_INVOKE_PIN
 from ffd.model.times import time_json
+from ffd.outbound.cancelling import Cancellation, cancellation
+from ffd.store import Store, Transaction, batches, operations
 from ffd.store.batches import BatchRow
+from ffd.store.bells import wait_rung
 from ffd.store.collections import BATCHES
+from ffd.store.operations import SEND_BATCH, SUCCEEDED
+
+POLL_S = 0.5  # the fallback for what another process does
 
 
 async def list_batches(call: Call) -> Answer:
@@ -23,23 +30,60 @@ async def get_batch(call: Call) -> Answer:
 
 
 async def cancel_batch(call: Call) -> Answer:
-    """Give up a batch that a contract refuses to pin. Refused: no batch of ffd waits for a contract of the app's own.
+    """Give up a batch that cannot leave: its messages are cancelled, and gaps that private ones leave are filled.
 
-    404 for an unknown batch, then FireFly's codes: FF10466 for a batch that is no `contract_invoke_pin`, FF10468 for
-    one that is not on its way out, FF10414 otherwise.
+    With `dryrun` nothing is done, and the answer says what would be. Any batch that this node sealed and that is not on
+    the ledger can be given up; FireFly gives up those of `contract_invoke_pin` only. It is done when no try of it is
+    under way: 204 then. FF10468 for one that is not on its way out, or arrives at the ledger meanwhile.
     """
     await call.check_empty()
-    batch = one_of(call, BATCHES, "id", "batch")
-    id = format_uuid(batch.id)
-    if batch.tx_type != CONTRACT_INVOKE_PIN:
-        raise Invalid(
-            "FF10466", f"Cannot cancel batch '{id}' of type {batch.tx_type}: only {CONTRACT_INVOKE_PIN} can be"
-        )
-    if not batch.sealed or batch.sent is not None:
-        raise Invalid("FF10468", f"Cannot cancel batch '{id}': it is not on its way out")
-    raise Invalid(
-        "FF10414", f"This action is not supported in this namespace: batch '{id}' is tried until it is pinned"
+    store, batch = call.desk.store, one_of(call, BATCHES, "id", "batch")
+    if not batch.sealed or batch.sent is not None or store.peek(lambda tx: batches.is_cancelled(tx, batch.sequence)):
+        raise _not_leaving(batch)
+    what = await store.read(lambda tx: cancellation(tx, batch))
+    if what.on_ledger:
+        raise _not_leaving(batch)
+    if call.flag("dryrun"):
+        return object_of(await store.read(lambda tx: _cancellation_json(tx, batch, what)))
+    call.late = Away(
+        "FFD2040",
+        f"batch '{format_uuid(batch.id)}' is still tried: it is given up when that try ends, unless it arrives",
     )
+    await store.write(lambda tx: batches.ask_cancel(tx, batch.sequence, call.desk.world.now()))
+    await _wait_cancelled(store, batch)
+    return Answer(204, None)
+
+
+async def _wait_cancelled(store: Store, batch: BatchRow) -> None:
+    """Until the batch is given up. Raises Invalid FF10468 when it left instead."""
+    bell = store.bell(batches.CANCELLED_BELL)
+    while True:
+        ticket = bell.ticket()
+        if store.peek(lambda tx: batches.is_cancelled(tx, batch.sequence)):
+            return
+        if not store.peek(lambda tx: batches.is_cancel_asked(tx, batch.sequence)):
+            raise _not_leaving(batch)  # the ledger told of it
+        if store.peek(lambda tx: batches.at(tx, batch.sequence)).sent is not None:
+            raise _not_leaving(batch)
+        await wait_rung(ticket, at_most_s=POLL_S)
+
+
+def _not_leaving(batch: BatchRow) -> Invalid:
+    id = format_uuid(batch.id)
+    why = "it was not sealed here" if not batch.sealed else "it is on the ledger, or was given up before"
+    return Invalid("FF10468", f"Cannot cancel batch '{id}': it is not on its way out, {why}")
+
+
+def _cancellation_json(tx: Transaction, batch: BatchRow, what: Cancellation) -> str:
+    """What giving up a batch would do, and which nodes have it already."""
+    sends = [each for each in operations.of_tx(tx, batch.tx) if each.type == SEND_BATCH and each.status == SUCCEEDED]
+    brought = [msgspec.json.decode(each.input or "{}")["node"] for each in sends]
+    cancelled = [format_uuid(each.id) for each in what.cancelled]
+    shown = {
+        "batch": format_uuid(batch.id), "cancelled": cancelled, "filled": cancelled if what.filled else [],
+        "kept": [format_uuid(each.id) for each in what.kept], "delivered": brought,
+    }  # fmt: skip
+    return msgspec.json.encode(shown).decode()
 
 
 def batch_json(row: BatchRow, namespace: str) -> str:

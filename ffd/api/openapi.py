@@ -214,7 +214,7 @@ _SAID = {200: "Done.", 201: "Made.", 202: "Accepted: it is on disk.", 204: "Done
 
 def _response(route: Route, status: int, found: Mapping[str, Object]) -> Object:
     said = _SAID.get(status, "Done.")
-    if not route.answer:
+    if not route.answer or status == 204:
         return {"description": said}
     schema = _schema(route.answer, found)
     if route.filters and route.answer.startswith("["):

@@ -10,6 +10,7 @@ import msgspec
 
 from ffd.model.errors import NotFound
 from ffd.model.message import BROADCAST
+from ffd.outbound.cancelling import cancel
 from ffd.outbound.publish import Publisher
 from ffd.outbound.sealing import BlobUpload, SealedBatch, Sealer
 from ffd.outbound.sending import Sending
@@ -50,12 +51,18 @@ class BroadcastCourier:
         """Blobs first, then the payload, then the pin: whoever sees one can read what it leads to."""
         flushes = self.sending.flushes
         flushes.begin(batch.row.id, self.sending.world.now())
+        self.sending.check_wanted(batch.row)
         if batch.row.payload_hash is None:
             batch = await self._publish(batch)
-        reference = await self.sending.attempt(batch.upload, "upload", lambda: self.storage.put(batch.payload))
+        reference = await self.sending.attempt(
+            batch.row, batch.upload, "upload", lambda: self.storage.put(batch.payload)
+        )
         transaction = await self.sending.pin(batch.pin, batch.row, batch.contexts, reference)
         flushes.end(messages=batch.messages, items=batch.items, payload_bytes=len(batch.payload))
         return Sent(batch, reference, transaction)
+
+    def give_up(self, tx: Transaction, batch: SealedBatch) -> SealedBatch | None:
+        return batch if cancel(tx, self.sending.world, batch.row) is None else None
 
     def record_sent(self, tx: Transaction, sent: Sent[SealedBatch]) -> None:
         batch = sent.batch
@@ -67,7 +74,7 @@ class BroadcastCourier:
         """Publish the blobs of a batch, and fix its payload, which says where they are."""
         for blob in batch.uploads:
             upload = partial(self.publisher.upload_blob, blob.data)
-            reference = await self.sending.attempt(blob.operation, "blob", upload)
+            reference = await self.sending.attempt(batch.row, blob.operation, "blob", upload)
             await self.sending.store.write(partial(self._record_blob, blob=blob, reference=reference))
         return await self.sending.store.write(partial(self._fix_payload, batch=batch))
 

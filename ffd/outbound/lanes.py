@@ -172,6 +172,8 @@ class Lanes:
                 await self._store.write(partial(self._settle, row=row))
                 return
             await trio.sleep(BACKOFF.delay_s(failures))
+            if not self._store.peek(lambda tx: owed.is_owed(tx, row.operation)):
+                return  # its batch was given up
 
     def _settle(self, tx: Transaction, row: Owed, error: FfdError | None = None) -> None:
         self._sending.leadership.check(tx)

@@ -15,6 +15,7 @@ from ffd.model.ids import parse_uuid
 from ffd.model.manifest import manifest_messages
 from ffd.model.message import PRIVATE
 from ffd.outbound.assembler import boarding
+from ffd.outbound.cancelling import cancel
 from ffd.outbound.lanes import Lanes
 from ffd.outbound.private_sealing import PrivateSealer, SealedPrivate
 from ffd.outbound.sending import Sending
@@ -53,12 +54,19 @@ class PrivateCourier:
     async def send(self, batch: SealedPrivate) -> Sent[SealedPrivate]:
         flushes = self.sending.flushes
         flushes.begin(batch.row.id, self.sending.world.now())
+        self.sending.check_wanted(batch.row)
         await self.lanes.bring(batch)
         transaction = ""
         if batch.pin is not None:
             transaction = await self.sending.pin(batch.pin, batch.row, batch.contexts, "")
         flushes.end(messages=batch.messages, items=batch.items, payload_bytes=len(batch.payload))
         return Sent(batch, transaction=transaction)
+
+    def give_up(self, tx: Transaction, batch: SealedPrivate) -> SealedPrivate | None:
+        riders = cancel(tx, self.sending.world, batch.row)
+        if riders is None:
+            return batch
+        return self.sealer.seal_instead(tx, riders, batch.row) if riders else None
 
     def record_sent(self, tx: Transaction, sent: Sent[SealedPrivate]) -> None:
         batch = sent.batch

@@ -82,6 +82,13 @@ class PrivateSealer:
         messages.keep_pins(tx, [(each.message.pins or "", each.sequence) for each in riders if each.message.pins])
         return [self._seal(tx, assembly, data) for assembly in assemble(riders, self.limits)]
 
+    def seal_instead(self, tx: Transaction, riders: Sequence[Passenger], other: BatchRow) -> SealedPrivate:
+        """Put messages that have their pins into a batch that leaves in the place of another one."""
+        data = messages.data_of_all(tx, sorted([rider.sequence for rider in riders]))
+        sealed = self._seal(tx, Assembly(list(riders)), data)
+        batches.take_place(tx, sealed.row.sequence, other.sequence)
+        return sealed
+
     def load(self, tx: Transaction, row: BatchRow) -> SealedPrivate:
         """A sealed batch again, from its rows: the same bytes. Raises NotFound when data of it were deleted since."""
         ids = [message.raw_id for message in manifest_messages(row.manifest)]
@@ -107,7 +114,7 @@ class PrivateSealer:
             text = group_json(name, group.name, members, group.hash, group.created)
         return wrapper_json(payload, text).encode()
 
-    def _seal(self, tx: Transaction, assembly: Assembly, data: dict[int, list[Data]]) -> SealedPrivate:
+    def _seal(self, tx: Transaction, assembly: Assembly, data: Mapping[int, Sequence[Data]]) -> SealedPrivate:
         riders, now = assembly.passengers, self.world.now()
         row = self._row(tx, riders, now)
         payload = self._payload(row, riders, data)

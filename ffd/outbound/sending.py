@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+import trio
 
 from ffd.model.errors import Away, Full
 from ffd.model.message import CONTRACT_INVOKE_PIN
@@ -25,6 +26,10 @@ T = TypeVar("T")
 BACKOFF = Backoff(first_s=0.25, max_s=30.0)  # FireFly's batch.retry
 
 
+class GivenUp(Exception):
+    """Somebody asked to give up a batch, and no try of it is under way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Sends batches of one namespace, for as long as `leadership` lasts."""
@@ -36,8 +41,8 @@ class Sending:
     leadership: Leadership
     flushes: FlushRecord
 
-    async def attempt(self, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call`, however often it takes; its latest failure shows in the operation."""
+    async def attempt(self, row: BatchRow, operation: bytes, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of `call`, however often it takes; its latest failure shows in the operation. Raises GivenUp."""
 
         async def note(error: Exception) -> None:
             await self.store.write(lambda tx: self.note_failure(tx, operation, error))
@@ -49,14 +54,32 @@ class Sending:
                 self.flushes.fail(str(error), self.world.now())
                 raise
 
+        async def pause(delay_s: float) -> None:
+            await self._pause(row, delay_s)
+
         what = f"{what} of a batch of {self.namespace.name}"
-        return await stubbornly(what, attempt, backoff=BACKOFF, failed=note)
+        return await stubbornly(what, attempt, backoff=BACKOFF, failed=note, pause=pause)
+
+    async def _pause(self, row: BatchRow, delay_s: float) -> None:
+        """Wait until the next try. Raises GivenUp."""
+        bell = self.store.bell(batches.CANCEL_BELL)
+        with trio.move_on_after(delay_s):
+            while True:
+                ticket = bell.ticket()
+                self.check_wanted(row)
+                await ticket.wait()
+        self.check_wanted(row)
+
+    def check_wanted(self, row: BatchRow) -> None:
+        """Raises GivenUp when somebody asked for that."""
+        if self.store.peek(lambda tx: batches.is_cancel_asked(tx, row.sequence)):
+            raise GivenUp
 
     async def pin(self, operation: bytes, row: BatchRow, contexts: Sequence[bytes], reference: str) -> str:
         """Pin a batch; what the ledger calls the transaction."""
         pin = batch_pin(self.namespace, row, contexts, reference)
         request = operation.hex()
-        return await self.attempt(operation, "pin", lambda: self.ledger.submit(pin, request=request, key=row.key))
+        return await self.attempt(row, operation, "pin", lambda: self.ledger.submit(pin, request=request, key=row.key))
 
     def note_failure(self, tx: Transaction, operation: bytes, error: Exception) -> None:
         """Show why a try failed; there will be another."""

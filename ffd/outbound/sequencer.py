@@ -15,6 +15,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 
 import trio
 
+from ffd.outbound.sending import GivenUp
 from ffd.store import Store, Transaction
 from ffd.store.batches import BatchRow
 from ffd.store.bells import wait_rung
@@ -64,7 +65,10 @@ class Courier(Protocol[B]):
         """A sealed batch again: the same bytes."""
 
     async def send(self, batch: B) -> Sent[B]:
-        """Bring a batch out, however often it has to be tried."""
+        """Bring a batch out, however often it has to be tried. Raises GivenUp."""
+
+    def give_up(self, tx: Transaction, batch: B) -> B | None:
+        """Cancel a batch; what has to leave in its place: itself when it turns out to be on the ledger, or nothing."""
 
     def record_sent(self, tx: Transaction, sent: Sent[B]) -> None:
         """Record that a batch has left."""
@@ -98,12 +102,28 @@ class Sequencer(Generic[B]):
         ):
             while True:
                 for batch in await self._next():
-                    sent = await self._courier.send(batch)
-                    self._sent.append(sent)
+                    sent = await self._send(batch)
+                    if sent is not None:
+                        self._sent.append(sent)
                 if LINGER_FROM <= self._store.peek(self._courier.waiting) < self._courier.messages_max // 2:
                     # More came while this batch travelled: the pipe is busy. A batch costs what some hundred messages
                     # cost, so a moment in which the next one grows is won back. Whoever sends and waits never sees it.
                     await trio.sleep(LINGER_S)
+
+    async def _send(self, batch: B) -> Sent[B] | None:
+        """Bring out a batch, or what takes its place when somebody asks to give it up."""
+        while True:
+            try:
+                return await self._courier.send(batch)
+            except GivenUp:
+                instead = await self._store.write(partial(self._give_up, batch=batch))
+                if instead is None:
+                    return None
+                batch = instead
+
+    def _give_up(self, tx: Transaction, batch: B) -> B | None:
+        self._leadership.check(tx)
+        return self._courier.give_up(tx, batch)
 
     async def _next(self) -> list[B]:
         """The next batches, sealed as soon as there are messages."""
@@ -146,8 +166,9 @@ class Sequencer(Generic[B]):
         courier = self._courier
         while rows := await self._store.read(partial(courier.unsent, limit=UNSENT_PAGE)):
             for row in rows:
-                sent = await courier.send(await self._store.read(partial(courier.load, row=row)))
-                await self._store.write(partial(self._record, sent=sent))
+                sent = await self._send(await self._store.read(partial(courier.load, row=row)))
+                if sent is not None:
+                    await self._store.write(partial(self._record, sent=sent))
 
     def _record(self, tx: Transaction, sent: Sent[B]) -> None:
         self._leadership.check(tx)

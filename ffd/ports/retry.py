@@ -34,10 +34,12 @@ async def stubbornly(
     *,
     backoff: Backoff = Backoff(),
     failed: Callable[[Exception], Awaitable[None]] | None = None,
+    pause: Callable[[float], Awaitable[None]] = trio.sleep,
 ) -> T:
     """The result of `call`, however often it takes: the outside that is away or full is tried again.
 
-    Any other error is not the outside's failure and is raised at once. `failed` is told of the first error of a kind.
+    Any other error is not the outside's failure and is raised at once. `failed` is told of the first error of a kind;
+    `pause` waits so many seconds until the next try, or raises what ends it.
     """
     failures, told = 0, ""
     while True:
@@ -50,4 +52,4 @@ async def stubbornly(
                 log.warning("%s failed and is tried again: %s", what, error)
                 if failed is not None:
                     await failed(error)
-        await trio.sleep(backoff.delay_s(failures))
+        await pause(backoff.delay_s(failures))

@@ -73,16 +73,58 @@ def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | Non
     return None if row is None else BatchRow(*row)
 
 
+CANCEL_BELL, CANCELLED_BELL = "cancel", "cancelled"
+"""Rung when somebody asks to give up a batch, and when one was given up or has left all the same."""
+
+
 def unsent(tx: Transaction, namespace: int, type: str, *, pinned: bool = True, limit: int) -> list[BatchRow]:
-    """The batches of a type sealed here that have not left yet, pinned ones or others, oldest first."""
+    """The batches of a type sealed here that have not left yet, pinned ones or others, in the order they are to."""
     rows = tx.execute(
         f"""
         SELECT {COLUMNS} FROM batches
-         WHERE namespace = ? AND sealed = 1 AND sent IS NULL AND type = ? AND (tx_type <> 'unpinned') = ?
-         ORDER BY sequence LIMIT ?""",
+         WHERE namespace = ? AND sealed = 1 AND sent IS NULL AND cancelled IS NULL AND type = ?
+           AND (tx_type <> 'unpinned') = ?
+         ORDER BY coalesce(place, sequence) LIMIT ?""",
         (namespace, type, pinned, limit),
     )
     return [BatchRow(*row) for row in rows]
+
+
+def ask_cancel(tx: Transaction, sequence: int, now: int) -> None:
+    """Ask whoever brings out a batch to give it up."""
+    tx.execute("UPDATE batches SET cancel = coalesce(cancel, ?) WHERE sequence = ?", (now, sequence))
+    tx.ring(CANCEL_BELL)
+
+
+def is_cancel_asked(tx: Transaction, sequence: int) -> bool:
+    """Has somebody asked to give up a batch?"""
+    return tx.value("SELECT cancel FROM batches WHERE sequence = ?", (sequence,)) is not None
+
+
+def drop_cancel(tx: Transaction, sequence: int) -> None:
+    """A batch cannot be given up: it is too late."""
+    tx.execute("UPDATE batches SET cancel = NULL WHERE sequence = ?", (sequence,))
+    tx.ring(CANCELLED_BELL)
+
+
+def is_cancelled(tx: Transaction, sequence: int) -> bool:
+    """Was a batch given up?"""
+    return tx.value("SELECT cancelled FROM batches WHERE sequence = ?", (sequence,)) is not None
+
+
+def mark_cancelled(tx: Transaction, sequence: int, now: int) -> None:
+    """Record that a batch was given up."""
+    tx.execute("UPDATE batches SET cancelled = ? WHERE sequence = ?", (now, sequence))
+    tx.ring(CANCELLED_BELL)
+
+
+def take_place(tx: Transaction, sequence: int, other: int) -> None:
+    """Let a batch leave where another one would have: later ones go on from there."""
+    tx.execute(
+        "UPDATE batches SET place = (SELECT coalesce(place, sequence) FROM batches WHERE sequence = ?)"
+        " WHERE sequence = ?",
+        (other, sequence),
+    )
 
 
 def fix_payload(tx: Transaction, sequence: int, payload_hash: bytes) -> None:

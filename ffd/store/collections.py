@@ -176,7 +176,7 @@ BATCHES: Collection[BatchRow] = Collection(
         id=_id("batches.id"), node=_id("batches.node"), group=_hash("batches.group_hash"), hash=_hash("batches.hash"),
         payloadref=_plain("batches.payload_ref"), tx__type=_plain("batches.tx_type"), tx__id=_id("batches.tx"),
     ),
-    settled="batches.confirmed IS NOT NULL OR batches.sent IS NOT NULL",
+    settled="batches.confirmed IS NOT NULL OR batches.sent IS NOT NULL OR batches.cancelled IS NOT NULL",
     read=lambda row: BatchRow(*row),
 )  # fmt: skip
 

@@ -64,7 +64,7 @@ def unsettled_user(tx: Transaction, sequence: int) -> bytes | None:
             SELECT m.id FROM messages m JOIN message_states s ON s.message = m.sequence
               LEFT JOIN batches b ON b.sequence = s.batch
              WHERE m.sequence = ?
-               AND (s.state IN ('ready', 'pending') OR (b.sealed = 1 AND b.sent IS NULL)
+               AND (s.state IN ('ready', 'pending') OR (b.sealed = 1 AND b.sent IS NULL AND b.cancelled IS NULL)
                     OR EXISTS (SELECT 1 FROM owed w WHERE w.batch = s.batch))""",
             (message,),
         )

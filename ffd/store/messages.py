@@ -428,6 +428,14 @@ def cancel(tx: Transaction, namespace: int, id: bytes, author: str, group: str, 
     )
 
 
+def cancel_ready(tx: Transaction, sequences: Sequence[int], now: int) -> None:
+    """Mark messages as cancelled that were never sent."""
+    tx.execute_many(
+        "UPDATE message_states SET state = 'cancelled', confirmed = ? WHERE message = ? AND state = 'ready'",
+        [(now, sequence) for sequence in sequences],
+    )
+
+
 def find(tx: Transaction, namespace: int, id: bytes) -> StoredMessage | None:
     """One message as the API shows it."""
     row = tx.one(f"SELECT {SHOWN_COLUMNS} FROM {SHOWN_SOURCE} WHERE m.namespace = ? AND m.id = ?", (namespace, id))

@@ -71,6 +71,16 @@ def settle(
     )
 
 
+def give_up(tx: Transaction, transaction: bytes, error: str, now: int) -> None:
+    """All that is still tried of a transaction has failed."""
+    tx.execute(
+        """
+        UPDATE operations SET status = 'Failed', error = ?, updated = ?
+         WHERE tx = ? AND status IN ('Initialized', 'Pending')""",
+        (error, now, transaction),
+    )
+
+
 def find(tx: Transaction, namespace: int, id: bytes) -> OperationRow | None:
     """One operation."""
     row = tx.one(f"SELECT {COLUMNS} FROM operations WHERE id = ? AND namespace = ?", (id, namespace))

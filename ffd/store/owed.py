@@ -49,6 +49,11 @@ def settle(tx: Transaction, operation: int) -> None:
     tx.execute("DELETE FROM owed WHERE operation = ?", (operation,))
 
 
+def is_owed(tx: Transaction, operation: int) -> bool:
+    """Is it still owed?"""
+    return tx.value("SELECT 1 FROM owed WHERE operation = ?", (operation,)) is not None
+
+
 def nodes(tx: Transaction, namespace: int) -> Iterator[bytes]:
     """The nodes that are owed anything, each found without a look at all that it is owed."""
     node: bytes | None = b""
@@ -65,12 +70,6 @@ def of_batch(tx: Transaction, batch: int) -> dict[bytes, int]:
     return dict(tx.execute("SELECT node, max(operation) FROM owed WHERE batch = ? GROUP BY node", (batch,)))
 
 
-def forget_batch(tx: Transaction, batch: int) -> list[bytes]:
-    """Owe nobody anything of a batch any more; the ids of the operations that will not be done."""
-    found = tx.execute(
-        "SELECT o.id FROM owed w JOIN operations o ON o.sequence = w.operation WHERE w.batch = ? ORDER BY o.sequence",
-        (batch,),
-    )
-    ids = [row[0] for row in found]
+def forget_batch(tx: Transaction, batch: int) -> None:
+    """Owe nobody anything of a batch any more."""
     tx.execute("DELETE FROM owed WHERE batch = ?", (batch,))
-    return ids

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import trio
 
-from ffd.daemon.config import Config, load_config
+from ffd.daemon.config import Config, LedgerConfig, load_config
 from ffd.daemon.doors import hold_doors, make_desk, serve_doors
 from ffd.daemon.parts import Parts, open_parts
 from ffd.daemon.roles import Roles
@@ -67,9 +67,16 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(tmp_path: Path, *, roles: tuple[str, ...] = (), **settings: str) -> AsyncGenerator[Node, None]:
-    """Run a node until the block ends: with these `roles` only (none: all), and these `settings` in its environment."""
+async def open_node(
+    tmp_path: Path, *, roles: tuple[str, ...] = (), ledger: str = "", **settings: str
+) -> AsyncGenerator[Node, None]:
+    """Run a node until the block ends: with these `roles` only (none: all), and these `settings` in its environment.
+
+    `ledger` is a plugin in the place of the embedded one.
+    """
     config = config_of(tmp_path, roles, settings)
+    if ledger:
+        config = replace(config, ledgers={"local": LedgerConfig(ledger, {"chain": str(tmp_path)})})
     world = RealWorld()
     async with open_parts(config, world) as parts, hold_doors(parts) as doors:
         keeper = Roles(world, parts.store, parts.process)

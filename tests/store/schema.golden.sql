@@ -1,4 +1,5 @@
-CREATE TRIGGER batches_changed AFTER UPDATE ON batches WHEN old.sent IS NOT NULL OR old.confirmed IS NOT NULL BEGIN
+CREATE TRIGGER batches_changed AFTER UPDATE ON batches
+  WHEN old.sent IS NOT NULL OR old.confirmed IS NOT NULL OR old.cancelled IS NOT NULL BEGIN
     INSERT INTO search_changes (collection, sequence) VALUES ('batches', old.sequence);
 END;
 
@@ -20,13 +21,13 @@ CREATE TABLE batches (
     payload_hash BLOB,               -- of the bytes that went to shared storage, when this node made them
     payload_ref  TEXT,
     sent         INTEGER,            -- when the ledger took its pin from us
-    confirmed    INTEGER,            -- when its payload was read from outside and verified here
+    confirmed    INTEGER, cancel INTEGER, cancelled INTEGER, place INTEGER,            -- when its payload was read from outside and verified here
     UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
 ) STRICT;
 
 CREATE INDEX batches_tx ON batches (tx);
 
-CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL;
+CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL AND cancelled IS NULL;
 
 CREATE TABLE blobs (
     namespace INTEGER NOT NULL REFERENCES namespaces (id),

@@ -27,6 +27,7 @@ from ffd.api.shapes.identities import (
 from ffd.api.shapes.ledger import (
     Batch,
     BlockchainEvent,
+    Cancellation,
     ChartHistogram,
     Group,
     NextPin,
@@ -53,8 +54,9 @@ from ffd.api.shapes.node import BatchManagerStatus, Live, MultipartyStatus, Name
 from ffd.api.shapes.words import Error, Object
 
 _OBJECTS = (
-    Batch, BatchManagerStatus, Blob, BlockchainEvent, ChartHistogram, Data, DataForm, DataRefOrValue, Datatype,
-    DIDDocument, EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate, IdentityWithVerifiers, Key,
+    Batch, BatchManagerStatus, Blob, BlockchainEvent, Cancellation, ChartHistogram, Data, DataForm, DataRefOrValue,
+    Datatype, DIDDocument, EnrichedEvent, Error, Event, EventPage, Group, Identity, IdentityUpdate,
+    IdentityWithVerifiers, Key,
     Live, Message, MessageInOut, MultipartyStatus, Namespace, NetworkAction, NewDatatype, NewIdentity, NewMessage,
     NewPrivateMessage, NewSubscription, NextPin, Operation, Pin, PinRewind, PublishRequest, Ready, Status,
     Subscription, Transaction, TransactionStatus, Verifier, VerifierRef, WebSocketStatus,

@@ -96,6 +96,16 @@ class Batch(Struct):
     key: str | U = UNSET
 
 
+class Cancellation(Struct):
+    """What giving up a batch would do to its messages; `delivered` are the nodes that have it already."""
+
+    batch: Uuid
+    cancelled: list[Uuid]
+    filled: list[Uuid]
+    kept: list[Uuid]
+    delivered: list[Uuid]
+
+
 class Pin(Struct):
     """A batch's mark on the ledger for one context."""
 

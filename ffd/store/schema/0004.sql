@@ -25,3 +25,16 @@ CREATE TABLE owed (
 
 CREATE INDEX owed_node ON owed (namespace, node, operation);
 CREATE INDEX owed_batch ON owed (batch);
+
+-- A batch that is given up: when somebody asked for that, and when it was. `place` is the sequence of the batch in whose
+-- stead another one leaves, to fill the gap that its masked pins would be.
+ALTER TABLE batches ADD COLUMN cancel INTEGER;
+ALTER TABLE batches ADD COLUMN cancelled INTEGER;
+ALTER TABLE batches ADD COLUMN place INTEGER;
+DROP INDEX batches_unsent;
+CREATE INDEX batches_unsent ON batches (namespace, sequence) WHERE sealed = 1 AND sent IS NULL AND cancelled IS NULL;
+DROP TRIGGER batches_changed;
+CREATE TRIGGER batches_changed AFTER UPDATE ON batches
+  WHEN old.sent IS NOT NULL OR old.confirmed IS NOT NULL OR old.cancelled IS NOT NULL BEGIN
+    INSERT INTO search_changes (collection, sequence) VALUES ('batches', old.sequence);
+END;
