@@ -82,7 +82,7 @@ async def get_message_transaction(call: Call) -> Answer:
     id = message.txid
     if id is None:
         raise NotFound("FF10210", f"Batch not set: message '{format_uuid(message.id)}' is in no batch yet")
-    found = call.desk.store.peek(lambda tx: deliveries.transaction(tx, id))
+    found = call.desk.store.peek(lambda tx: deliveries.transaction(tx, call.namespace.name, id))
     if found is None:
         raise not_found(call, "transaction", format_uuid(id))
     return object_of(transaction_json(id, call.namespace.name, *found))

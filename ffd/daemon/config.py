@@ -81,6 +81,8 @@ class NamespaceConfig:
     storage: str = key.name("local", "the shared storage of its broadcasts: one of storages")
     exchange: str = key.name("local", "the data exchange of its private messages: one of exchanges")
     register: bool = key.switch(False, "claim the organisation and this node in the network as soon as it runs")
+    org: str = key.name("", "the organisation that signs what is sent in it", shown="org.name")
+    node: str = key.name("", "the node's name in it", shown="node.name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ def _put(table: dict[str, object], key: tuple[str, ...], value: object) -> None:
 
 
 def _complete(config: Config, environ: Mapping[str, str]) -> Config:
-    """What depends on the user and on other keys: the folders, and the default ledger, storage, exchange."""
+    """What depends on the user and on other keys: folders, names, the default ledger, storage and exchange."""
     path = config.socket.path or str(paths.socket_path(environ))
     state = str(Path(config.state_dir or str(paths.state_dir(environ))).expanduser().absolute())
     return replace(
@@ -276,7 +278,13 @@ def _complete(config: Config, environ: Mapping[str, str]) -> Config:
         http=completed(config.http, environ, state),
         socket=replace(config.socket, path=str(Path(path).expanduser().absolute())),
         namespaces={
-            name: replace(each, network_name=each.network_name or name) for name, each in config.namespaces.items()
+            name: replace(
+                each,
+                network_name=each.network_name or name,
+                org=each.org or config.org.name,
+                node=each.node or config.node.name,
+            )
+            for name, each in config.namespaces.items()
         },
         ledgers={"local": LedgerConfig()} | dict(config.ledgers),
         storages={"local": StorageConfig()} | dict(config.storages),
@@ -309,15 +317,15 @@ def _check_whole(config: Config, reading: Reading) -> None:
 
 
 def _check_networks(config: Config, reading: Reading) -> None:
-    """What a ledger says of a network goes into one namespace: a second would wait for its own messages for ever."""
-    taken: dict[tuple[str, str], str] = {}
+    """To the other members each namespace of ours in their network is a node of its own, and a node has one name."""
+    taken: dict[tuple[str, str, str], str] = {}
     for name, namespace in config.namespaces.items():
-        first = taken.setdefault((namespace.ledger, namespace.network_name), name)
+        first = taken.setdefault((namespace.ledger, namespace.network_name, namespace.node), name)
         if first != name:
             reading.fault(
-                ("namespaces", name, "network_name"),
-                f"network {namespace.network_name!r} of ledger {namespace.ledger!r} is namespace {first!r} already: "
-                f"a network is read for one namespace",
+                ("namespaces", name, "node"),
+                f"network {namespace.network_name!r} of ledger {namespace.ledger!r} knows namespace {first!r} as its "
+                f"node {namespace.node!r} already: give this one a name of its own",
             )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ffd.daemon.config import Config
 from ffd.daemon.keys import signing_key
-from ffd.daemon.membership import join
+from ffd.daemon.membership import join, org_of
 from ffd.daemon.peers import RegisteredPeers
 from ffd.model.errors import Broken
 from ffd.model.namespace import Namespace
@@ -21,7 +21,7 @@ from ffd.ports.exchange import Exchange
 from ffd.ports.ledger import Ledger
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.sharedstorage import SharedStorage
-from ffd.ports.wallet import Wallet
+from ffd.ports.wallet import Wallet, public_text
 from ffd.store import Store, open_store
 from ffd.store.blobfiles import BlobFiles, BlobLimits
 from ffd.world import World
@@ -35,7 +35,7 @@ REMEDIES: Mapping[int, str] = {
     errno.ENOENT: "make the folder it is to be in",
 }
 """What a person can do when a folder, or a file in it, cannot be made."""
-DATABASE, BLOBS, KEY = "ffd.db", "blobs", "keys/org.pem"
+DATABASE, BLOBS, KEY, ORG_KEY = "ffd.db", "blobs", "keys/org.pem", "org.{org}.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,21 @@ async def open_parts(config: Config, world: World) -> AsyncIterator[Parts]:
         members: dict[str, Member] = {}
         for name, each in config.namespaces.items():
             ledger, storage, exchange = ledgers[each.ledger], storages[each.storage], exchanges[each.exchange]
-            namespace = await join(world, store, config, name, ledger, exchange)
+            key = await _key_of(config, world, name, ledger)
+            namespace = await join(world, store, config, name, ledger, exchange, key)
             peers[each.exchange].join(namespace.network_name, namespace.number)
             members[name] = Member(namespace, ledger, storage, exchange)
         yield Parts(world, config, store, blobs, members, wallet, process=str(os.getpid()))
+
+
+async def _key_of(config: Config, world: World, namespace: str, ledger: Ledger) -> str:
+    """The key that signs in a namespace: each organisation has its own."""
+    org = org_of(config, namespace)
+    if org == config.org.name:
+        return ledger.default_key()
+    with usable(Path(config.state_dir)):
+        path = Path(config.state_dir) / KEY
+        return public_text(await signing_key(world, path.with_name(ORG_KEY.format(org=org))))
 
 
 def blob_limits(config: Config) -> BlobLimits:

@@ -14,21 +14,22 @@ class RegisteredPeers:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, list[int]] = {}
 
     def join(self, network_name: str, number: int) -> None:
         """Nodes that are registered in this namespace are peers from now on."""
-        self._numbers[network_name] = number
+        self._numbers.setdefault(network_name, []).append(number)
 
     def find(self, namespace: str, id: str) -> PeerProfile | None:
-        """The profile of a node by its `id`, in the namespace of this name in its network."""
-        number = self._numbers.get(namespace)
-        found = None if number is None else self._store.peek(lambda tx: identities.peer(tx, number, id))
-        return None if found is None else _read(id, found)
+        """The profile of a node by its `id`, in the namespaces of this name in their network."""
+        numbers = self._numbers.get(namespace, ())
+        found = self._store.peek(lambda tx: [identities.peer(tx, number, id) for number in numbers])
+        # One of several may have read the ledger a little further.
+        return next((_read(id, each) for each in found if each is not None), None)
 
     def all(self) -> Sequence[PeerProfile]:
         """All profiles of all namespaces, of nodes here too."""
-        numbers = list(self._numbers.values())
+        numbers = [number for each in self._numbers.values() for number in each]
         rows = self._store.peek(lambda tx: [each for number in numbers for each in identities.peers(tx, number)])
         return [_read(id, profile) for id, profile in rows]
 

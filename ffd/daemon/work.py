@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -103,23 +103,15 @@ async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> No
 
 async def _take_in(parts: Parts, ledger: Ledger, members: list[Member], leadership: Leadership) -> None:
     """Read one ledger, and fetch what could not be fetched at once, for all namespaces on it."""
-    fetchers: Mapping[str, Fetcher] = {
-        member.namespace.network_name: Fetcher(
-            parts.store,
-            Arrivals(parts.world, member.namespace, member.storage.name),
-            member.storage,
-            parts.config.batch.bytes_max,
-        )
-        for member in members
-    }
+    fetchers: dict[str, list[Fetcher]] = {}
     async with trio.open_nursery() as nursery:
         for member in members:
+            arrivals = Arrivals(parts.world, member.namespace, member.storage.name)
+            fetcher = Fetcher(parts.store, arrivals, member.storage, parts.config.batch.bytes_max)
+            fetchers.setdefault(member.namespace.network_name, []).append(fetcher)
             put_back = partial(republish, parts.store, sealer_of(parts, member), member.storage)
-            downloads = Downloads(parts.store, fetchers[member.namespace.network_name], leadership, put_back)
-            nursery.start_soon(downloads.run)
-            arrivals = fetchers[member.namespace.network_name].arrivals
-            blobs = BlobDownloads(parts.store, arrivals, member.storage, parts.blobs, leadership)
-            nursery.start_soon(blobs.run)
+            nursery.start_soon(Downloads(parts.store, fetcher, leadership, put_back).run)
+            nursery.start_soon(BlobDownloads(parts.store, arrivals, member.storage, parts.blobs, leadership).run)
         await Intake(parts.world, parts.store, ledger, fetchers, leadership).run()
 
 

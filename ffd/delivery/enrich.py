@@ -145,7 +145,7 @@ def _defined(tx: Transaction, row: EventWithMessage) -> str:
 
 
 def _with_transaction(tx: Transaction, row: EventWithMessage, id: str, text: str) -> EncodedEvent:
-    found = deliveries.transaction(tx, row.reference)
+    found = deliveries.transaction(tx, row.namespace, row.reference)
     if found is None:
         return _encoded(row, id, text)
     type, created, key, ids = found

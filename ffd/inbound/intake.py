@@ -30,10 +30,18 @@ Pinned = tuple[Fetcher, PinnedBatch]
 
 
 class Intake:
-    """Reads one ledger for all namespaces that are on it; `fetchers` by the network's name."""
+    """Reads one ledger for all namespaces that are on it; `fetchers` by the network's name.
+
+    Of the namespaces that are in one network each has what the ledger says of it, in the same transaction.
+    """
 
     def __init__(
-        self, world: World, store: Store, ledger: Ledger, fetchers: Mapping[str, Fetcher], leadership: Leadership
+        self,
+        world: World,
+        store: Store,
+        ledger: Ledger,
+        fetchers: Mapping[str, Sequence[Fetcher]],
+        leadership: Leadership,
     ) -> None:
         self._world = world
         self._store = store
@@ -62,13 +70,13 @@ class Intake:
         await self._store.write(lambda tx: self._record(tx, pinned, payloads, page[-1].position))
 
     def _pinned(self, page: Sequence[LedgerEvent]) -> list[Pinned]:
-        """The batches pinned for a network that this node is part of."""
+        """The batches pinned for a network that this node is part of, once for each namespace that is in it."""
         found: list[Pinned] = []
         for event in page:
-            row = pinned_batch(self._world, self._ledger.name, event)
-            fetcher = None if event.pin is None else self._fetchers.get(event.pin.network)
-            if row is not None and fetcher is not None:
-                found.append((fetcher, row))
+            for fetcher in self._fetchers.get(event.pin.network, ()) if event.pin is not None else ():
+                row = pinned_batch(self._world, self._ledger.name, event)
+                if row is not None:
+                    found.append((fetcher, row))
         return found
 
     async def _express(self, pinned: Sequence[Pinned]) -> dict[bytes, ReadPayload]:

@@ -85,9 +85,15 @@ def values_of(tx: Transaction, messages: Sequence[int]) -> dict[int, list[Row]]:
     return found
 
 
-def transaction(tx: Transaction, id: bytes) -> Row | None:
-    """A transaction: type, created, idempotency key, ledger ids (comma-joined)."""
-    return tx.one("SELECT type, created, idempotency_key, blockchain_ids FROM transactions WHERE id = ?", (id,))
+def transaction(tx: Transaction, namespace: str, id: bytes) -> Row | None:
+    """A transaction of a namespace: type, created, idempotency key, ledger ids (comma-joined)."""
+    return tx.one(
+        """
+        SELECT t.type, t.created, t.idempotency_key, t.blockchain_ids
+          FROM transactions t JOIN namespaces n ON n.id = t.namespace
+         WHERE t.id = ? AND n.name = ?""",
+        (id, namespace),
+    )
 
 
 BLOCKCHAIN_EVENT = """

@@ -190,14 +190,18 @@ def transaction_of_key(tx: Transaction, namespace: int, key: str) -> bytes | Non
 
 def is_of(tx: Transaction, operation: OperationRow, type: str) -> bool:
     """Does an operation belong to a transaction of this type?"""
-    return tx.value("SELECT 1 FROM transactions WHERE id = ? AND type = ?", (operation.tx, type)) is not None
+    found = tx.value(
+        "SELECT 1 FROM transactions WHERE id = ? AND namespace = ? AND type = ?",
+        (operation.tx, operation.namespace, type),
+    )
+    return found is not None
 
 
 def ensure_transaction(
     tx: Transaction, namespace: int, id: bytes, type: str, now: int, *, blockchain_id: str | None = None
 ) -> bool:
     """Make the transaction if it is new, else add what the ledger calls it. Returns whether it is new."""
-    row = tx.one("SELECT blockchain_ids FROM transactions WHERE id = ?", (id,))
+    row = tx.one("SELECT blockchain_ids FROM transactions WHERE id = ? AND namespace = ?", (id, namespace))
     if row is None:
         next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM transactions")
         tx.execute(
@@ -211,5 +215,7 @@ def ensure_transaction(
         known = {part for part in (row[0] or "").split(",") if part}
         if blockchain_id.lower() not in known and len(known) < BLOCKCHAIN_IDS_MAX:
             listed = ",".join(sorted({*known, blockchain_id.lower()}))
-            tx.execute("UPDATE transactions SET blockchain_ids = ? WHERE id = ?", (listed, id))
+            tx.execute(
+                "UPDATE transactions SET blockchain_ids = ? WHERE id = ? AND namespace = ?", (listed, id, namespace)
+            )
     return False

@@ -195,16 +195,10 @@ WRONG = {
         "[namespaces.trade]",
         "ffd.toml: node.default_namespace: there is no namespace 'default': name one of trade",
     ),
-    "one network under two names": (
+    "one node under two names": (
         '[namespaces.default]\n[namespaces.trade]\nnetwork_name = "default"',
-        "ffd.toml:3: namespaces.trade.network_name: network 'default' of ledger 'local' is namespace 'default' "
-        "already: a network is read for one namespace",
-    ),
-    "two networks of one name on one exchange": (
-        '[exchanges.local]\nplugin = "memory"\n[ledgers.lab]\n[namespaces.default]\n[namespaces.lab]\n'
-        'network_name = "default"\nledger = "lab"\n',
-        "ffd.toml:5: namespaces.lab.exchange: exchange 'local' takes in what is for a network 'default' for namespace "
-        "'default' already: give this one another exchange",
+        "ffd.toml:2: namespaces.trade.node: network 'default' of ledger 'local' knows namespace 'default' as its node "
+        "'node0' already: give this one a name of its own",
     ),
     "limits at odds": (
         '[limits]\nmessage_bytes_max = "20Mb"',

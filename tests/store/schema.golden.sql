@@ -336,14 +336,15 @@ CREATE TRIGGER transactions_changed AFTER UPDATE ON transactions WHEN old.blockc
     INSERT INTO search_changes (collection, sequence) VALUES ('transactions', old.sequence);
 END;
 
-CREATE TABLE transactions (
+CREATE TABLE "transactions" (
     sequence        INTEGER PRIMARY KEY,
-    id              BLOB NOT NULL UNIQUE,
+    id              BLOB NOT NULL,
     namespace       INTEGER NOT NULL REFERENCES namespaces (id),
     type            TEXT NOT NULL,
     created         INTEGER NOT NULL,
     idempotency_key TEXT,
-    blockchain_ids  TEXT
+    blockchain_ids  TEXT,
+    UNIQUE (id, namespace)   -- not the other way: no query should walk a namespace by id
 ) STRICT;
 
 CREATE UNIQUE INDEX transactions_idempotency ON transactions (namespace, idempotency_key)
