@@ -20,12 +20,14 @@ from bench.life import measure_catch_up, measure_idle, measure_start
 from bench.lists import measure_lists
 from bench.plan import Plan, full, quick, say, scratch
 from bench.private import measure_private
+from bench.private_blob import measure_private_blob
 from bench.throughput import measure_large, measure_throughput
 from bench.wire import Failed
 
 MEASUREMENTS: dict[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "throughput": measure_throughput,
     "private": measure_private,
+    "private-blob": measure_private_blob,
     "latency": measure_latency,
     "start": measure_start,
     "idle": measure_idle,

@@ -92,9 +92,9 @@ async def test_a_certificate_that_was_replaced_without_a_word_is_refused_and_bot
     alice, bob = await https.node("alice"), await https.node("bob")
     await alice.send(bob, "with the old one")
     replace_own(https, alice)
-    with pytest.raises(Away, match="FFD4415: bob-bob/bob cannot be reached: it does not trust the certificate of this"):
+    with pytest.raises(Away, match="FFD4427: bob-bob/bob cannot be reached: it does not trust the certificate of this"):
         await alice.send(bob, "with the new one")
-    with pytest.raises(Away, match="FFD4415: alice-alice/alice cannot be reached: its certificate is not trusted: sel"):
+    with pytest.raises(Away, match="FFD4426: alice-alice/alice cannot be reached: its certificate is not trusted: sel"):
         await bob.send(alice, "to the new one")
     https.introduce()  # the new profile is published
     await alice.send(bob, "with the new one")
@@ -103,10 +103,13 @@ async def test_a_certificate_that_was_replaced_without_a_word_is_refused_and_bot
     assert alice.got() == [wrapper("to the new one")]
 
 
-async def test_an_expired_certificate_is_refused_though_it_is_registered(https: HttpsExchanges) -> None:
+async def test_an_expired_certificate_is_refused_though_it_is_registered(
+    https: HttpsExchanges, caplog: pytest.LogCaptureFixture
+) -> None:
     alice, bob = await https.node("alice"), await https.node("bob")
     replace_own(https, alice, days=-1)
     https.introduce()
+    assert "certificate.pem ended on" in caplog.text
     with pytest.raises(Away, match="does not trust the certificate of this node: certificate expired"):
         await alice.send(bob, "tea")
     with pytest.raises(Away, match="its certificate is not trusted: certificate has expired"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import trio
@@ -19,8 +21,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ffd.model.errors import Broken, Invalid
 from ffd.world import World
 
+log = logging.getLogger(__name__)
+
 PEM_BYTES_MAX = 64 * 1024
 VALID_DAYS = 3650
+ENDS_SOON, NOTHING = datetime.timedelta(days=30), datetime.timedelta()
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 LOCK_LOOK_S = 0.05
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]{1,65536}-----END CERTIFICATE-----")
@@ -52,7 +57,16 @@ def read_own(world: World, files: Files, before: Own | None = None) -> Own:
     found = certificates(first)
     if not found:
         raise Invalid("FFD4408", f"{files.certificate} holds no certificate in PEM that can be read: restore it")
+    _warn_of_end(world, files.certificate, found[0])
     return Own(peer_name(found[0], str(files.certificate)), texts)
+
+
+def _warn_of_end(world: World, path: Path, certificate: bytes) -> None:
+    """Say in time that peers will refuse this node."""
+    end = x509.load_der_x509_certificate(certificate).not_valid_after_utc
+    left = end - _time(world)
+    if left < ENDS_SOON:
+        log.warning("%s %s %s: put its successor beside it", path, "ends on" if left > NOTHING else "ended on", end)
 
 
 def _text(world: World, path: Path) -> str:
@@ -60,7 +74,8 @@ def _text(world: World, path: Path) -> str:
     return "" if content is None else content.decode("utf-8", "replace")
 
 
-def certificates(text: str) -> list[bytes]:
+@lru_cache(maxsize=256)
+def certificates(text: str) -> tuple[bytes, ...]:
     """The certificates in a text (DER). What cannot be read is left out: one peer must not spoil it for the others."""
     found: list[bytes] = []
     for pem in _PEM.findall(text[:PEM_BYTES_MAX]):
@@ -68,7 +83,7 @@ def certificates(text: str) -> list[bytes]:
             found.append(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER))
         except ValueError:
             continue
-    return found
+    return tuple(found)
 
 
 def certificates_of(texts: Iterable[str]) -> tuple[bytes, ...]:
@@ -128,7 +143,7 @@ def make(world: World, *, org: str, node: str, host: str) -> tuple[bytes, bytes]
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, node),
         ]
     )
-    now = datetime.datetime.fromtimestamp(world.now() // 1_000_000_000, datetime.UTC)
+    now = _time(world)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -146,6 +161,10 @@ def make(world: World, *, org: str, node: str, host: str) -> tuple[bytes, bytes]
     )
     secret_text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return certificate.public_bytes(Encoding.PEM), secret_text
+
+
+def _time(world: World) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(world.now() // 1_000_000_000, datetime.UTC)
 
 
 def _general_name(host: str) -> x509.GeneralName:

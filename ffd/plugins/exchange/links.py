@@ -16,7 +16,7 @@ import trio
 
 from ffd.model.errors import Away, Full, Invalid
 from ffd.plugins.exchange.contexts import Contexts
-from ffd.plugins.exchange.wire import STALL_S, Gone, Wire, secure
+from ffd.plugins.exchange.wire import DISTRUSTED, STALL_S, Gone, Wire, secure
 from ffd.ports.exchange import PeerProfile, Peers, Route
 from ffd.world import World
 
@@ -159,7 +159,7 @@ class Links:
         try:
             wire = Wire(await secure(stream, context, listening=False, host=_server_name(host)), listening=False)
             if wire.certificate not in trusted:
-                raise Gone("its certificate is not one of those that it registered")
+                raise Gone("its certificate is not one of those that it registered", DISTRUSTED)
             # A peer that does not trust us says so only now; a large request would drown its words.
             await ask(wire, link.head("HEAD", PING), within_s=STALL_S)
             if not wire.again():
@@ -221,7 +221,7 @@ def place_of(endpoint: str) -> tuple[str, int]:
 
 
 def _away(route: Route, gone: Gone) -> Away:
-    return Away("FFD4415", f"{route.recipient[:80]} cannot be reached: {gone}; it is tried again")
+    return Away(gone.code, f"{route.recipient[:80]} cannot be reached: {gone}; it is tried again")
 
 
 def _server_name(host: str) -> str | None:

@@ -19,8 +19,16 @@ Said: TypeAlias = "h11.Request | h11.InformationalResponse | h11.Response | h11.
 SAID = (h11.Request, h11.InformationalResponse, h11.Response, h11.Data, h11.EndOfMessage)
 
 
+UNREACHED, DISTRUSTED, DISTRUSTING = "FFD4415", "FFD4426", "FFD4427"
+"""Why a peer is not reached: it does not answer, its certificate is not trusted here, or this node's is not there."""
+
+
 class Gone(Exception):
-    """The connection is of no more use; the text says why."""
+    """The connection is of no more use: why, and the code of that."""
+
+    def __init__(self, text: str, code: str = UNREACHED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Wire:
@@ -60,7 +68,7 @@ class Wire:
         except trio.TooSlowError:
             raise Gone(f"it took nothing for {STALL_S:g} s") from None
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise Gone(why(error)) from error
+            raise broken(error) from error
 
     async def next(self, *, within_s: float = STALL_S) -> Said:
         """The next thing that the peer says. Raises Gone, also when it says farewell."""
@@ -95,7 +103,7 @@ class Wire:
         except trio.TooSlowError:
             raise Gone(f"it said nothing for {within_s:g} s") from None
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise Gone(why(error)) from error
+            raise broken(error) from error
 
     async def cut(self) -> None:
         """Close the connection, whatever the peer is at."""
@@ -114,7 +122,7 @@ async def secure(
         raise Gone(f"there was no handshake within {HANDSHAKE_S:g} s") from None
     except trio.BrokenResourceError as error:
         await _say_alert(secured, stream)
-        raise Gone(why(error)) from error
+        raise broken(error) from error
     return secured
 
 
@@ -132,14 +140,14 @@ async def _say_alert(secured: Secured, stream: trio.SocketStream) -> None:
             return
 
 
-def why(error: BaseException) -> str:
+def broken(error: BaseException) -> Gone:
     """What TLS or the system says of a connection that broke, in words."""
     cause = error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {cause.verify_message}"
+        return Gone(f"its certificate is not trusted: {cause.verify_message}", DISTRUSTED)
     if isinstance(cause, ssl.SSLError) and cause.reason and "ALERT" in cause.reason:
         words = cause.reason.partition("ALERT_")[2].lower().replace("_", " ")
-        return f"it does not trust the certificate of this node: {words}"
+        return Gone(f"it does not trust the certificate of this node: {words}", DISTRUSTING)
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return "the connection broke"
+        return Gone(cause.strerror)
+    return Gone("the connection broke")
