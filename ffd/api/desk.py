@@ -91,6 +91,9 @@ class NodeStatus(Protocol):
     async def storage(self, namespace: str) -> PluginFacts:
         """The shared storage of a namespace."""
 
+    async def exchange(self, namespace: str) -> PluginFacts:
+        """The data exchange of a namespace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:

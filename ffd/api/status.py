@@ -33,10 +33,10 @@ async def get_status(call: Call) -> Answer:
     # Asked here: what is read is read in a thread, under which the loop goes on.
     served = {each.subscription.id: each.statistics.in_flight for each in desk.subscriptions.served()}
     stored = await desk.store.read(lambda tx: _stored(tx, desk, namespace, call.caller, served))
-    facts = _firefly(namespace, ledger, storage) | {
-        "ffd": _process(desk)
-        | stored
-        | {"ledger": _plugin(ledger), "storage": _plugin(storage), "limits": _limits(desk, namespace)}
+    exchange = await desk.status.exchange(namespace.name)
+    plugins = {"ledger": _plugin(ledger), "storage": _plugin(storage), "exchange": _plugin(exchange)}
+    facts = _firefly(namespace, ledger, storage, exchange) | {
+        "ffd": _process(desk) | stored | plugins | {"limits": _limits(desk, namespace)}
     }
     # The first field is written by the module that shows namespaces everywhere.
     return object_of(f'{{"namespace":{namespace_json(desk, namespace)},{_json(facts)[1:]}')
@@ -55,7 +55,7 @@ async def get_ready(call: Call) -> Answer:
     return Answer(503, _json({"ready": False, "reasons": reasons})) if reasons else object_of('{"ready":true}')
 
 
-def _firefly(namespace: Namespace, ledger: PluginFacts, storage: PluginFacts) -> Facts:
+def _firefly(namespace: Namespace, ledger: PluginFacts, storage: PluginFacts, exchange: PluginFacts) -> Facts:
     """FireFly's part, but for the namespace itself."""
     org = {
         "name": namespace.org_name, "registered": True, "did": namespace.author, "id": format_uuid(namespace.org_id),
@@ -64,7 +64,7 @@ def _firefly(namespace: Namespace, ledger: PluginFacts, storage: PluginFacts) ->
     plugins = {
         "blockchain": [{"name": ledger.name, "pluginType": ledger.plugin}],
         "database": [{"name": "local", "pluginType": "sqlite"}],
-        "dataExchange": [],
+        "dataExchange": [{"name": exchange.name, "pluginType": exchange.plugin}],
         "events": [{"pluginType": "websockets"}],
         "identity": [],
         "sharedStorage": [{"name": storage.name, "pluginType": storage.plugin}],

@@ -207,6 +207,7 @@ def make_desk(parts: Parts, roles: Roles, addresses: Sequence[str] = ()) -> Desk
             roles,
             {name: member.ledger for name, member in parts.members.items()},
             {name: member.storage for name, member in parts.members.items()},
+            {name: member.exchange for name, member in parts.members.items()},
             {name: member.flushes for name, member in parts.members.items()},
             socket=addresses[0] if addresses else config.socket.path,
             http=[each for each in addresses if each.startswith("http")],

@@ -12,6 +12,7 @@ from ffd.api.desk import PluginFacts, ProcessFacts, RoleFacts
 from ffd.daemon.roles import FAILING, Roles
 from ffd.model.errors import FfdError
 from ffd.outbound.flushes import FlushRecord, FlushStatistics
+from ffd.ports.exchange import Exchange
 from ffd.ports.ledger import Ledger
 from ffd.ports.sharedstorage import SharedStorage
 
@@ -26,6 +27,7 @@ class NodeFacts:
         roles: Roles,
         ledgers: Mapping[str, Ledger],
         storages: Mapping[str, SharedStorage],
+        exchanges: Mapping[str, Exchange],
         flushes: Mapping[str, FlushRecord],
         *,
         socket: str,
@@ -35,6 +37,7 @@ class NodeFacts:
         self._roles = roles
         self._ledgers = ledgers
         self._storages = storages
+        self._exchanges = exchanges
         self._flushes = flushes
         self._socket = socket
         self._http = http
@@ -72,3 +75,8 @@ class NodeFacts:
         storage = self._storages[namespace]
         await trio.lowlevel.checkpoint()
         return PluginFacts(storage.name, storage.plugin)
+
+    async def exchange(self, namespace: str) -> PluginFacts:
+        exchange = self._exchanges[namespace]
+        await trio.lowlevel.checkpoint()
+        return PluginFacts(exchange.name, exchange.plugin)

@@ -16,7 +16,7 @@ import trio
 
 from ffd.model.errors import Away, Full, Invalid
 from ffd.plugins.exchange.contexts import Contexts
-from ffd.plugins.exchange.wire import DISTRUSTED, STALL_S, Gone, Wire, secure
+from ffd.plugins.exchange.wire import STALL_S, Distrusted, Distrusting, Gone, Wire, secure
 from ffd.ports.exchange import PeerProfile, Peers, Route
 from ffd.world import World
 
@@ -159,7 +159,7 @@ class Links:
         try:
             wire = Wire(await secure(stream, context, listening=False, host=_server_name(host)), listening=False)
             if wire.certificate not in trusted:
-                raise Gone("its certificate is not one of those that it registered", DISTRUSTED)
+                raise Distrusted("its certificate is not one of those that it registered")
             # A peer that does not trust us says so only now; a large request would drown its words.
             await ask(wire, link.head("HEAD", PING), within_s=STALL_S)
             if not wire.again():
@@ -221,7 +221,16 @@ def place_of(endpoint: str) -> tuple[str, int]:
 
 
 def _away(route: Route, gone: Gone) -> Away:
-    return Away(gone.code, f"{route.recipient[:80]} cannot be reached: {gone}; it is tried again")
+    recipient = route.recipient[:80]
+    if isinstance(gone, Distrusted):
+        return Away(
+            "FFD4426", f"{recipient} cannot be reached: {gone}; its member must publish a good one; it is tried again"
+        )
+    if isinstance(gone, Distrusting):
+        return Away(
+            "FFD4427", f"{recipient} cannot be reached: {gone}; publish the one in use, or renew it; it is tried again"
+        )
+    return Away("FFD4415", f"{recipient} cannot be reached: {gone}; it is tried again")
 
 
 def _server_name(host: str) -> str | None:

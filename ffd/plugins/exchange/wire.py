@@ -19,16 +19,16 @@ Said: TypeAlias = "h11.Request | h11.InformationalResponse | h11.Response | h11.
 SAID = (h11.Request, h11.InformationalResponse, h11.Response, h11.Data, h11.EndOfMessage)
 
 
-UNREACHED, DISTRUSTED, DISTRUSTING = "FFD4415", "FFD4426", "FFD4427"
-"""Why a peer is not reached: it does not answer, its certificate is not trusted here, or this node's is not there."""
-
-
 class Gone(Exception):
-    """The connection is of no more use: why, and the code of that."""
+    """The connection is of no more use; the text says why."""
 
-    def __init__(self, text: str, code: str = UNREACHED) -> None:
-        super().__init__(text)
-        self.code = code
+
+class Distrusted(Gone):
+    """The certificate of the peer is not trusted here."""
+
+
+class Distrusting(Gone):
+    """The peer does not trust the certificate of this node."""
 
 
 class Wire:
@@ -144,10 +144,10 @@ def broken(error: BaseException) -> Gone:
     """What TLS or the system says of a connection that broke, in words."""
     cause = error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Gone(f"its certificate is not trusted: {cause.verify_message}", DISTRUSTED)
+        return Distrusted(f"its certificate is not trusted: {cause.verify_message}")
     if isinstance(cause, ssl.SSLError) and cause.reason and "ALERT" in cause.reason:
         words = cause.reason.partition("ALERT_")[2].lower().replace("_", " ")
-        return Gone(f"it does not trust the certificate of this node: {words}", DISTRUSTING)
+        return Distrusting(f"it does not trust the certificate of this node: {words}")
     if isinstance(cause, OSError) and cause.strerror:
         return Gone(cause.strerror)
     return Gone("the connection broke")
