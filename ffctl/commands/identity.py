@@ -1,22 +1,27 @@
 """`ffctl identity`: who takes part."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ffctl import live
-from ffctl.failure import bad_input, usage
+from ffctl.failure import CONFLICT, Failure, bad_input, usage
 from ffctl.listing import Collection, show_list
 from ffctl.options import Follow, Last, Since, Timeout, Until, exactly, known, seconds, window
 from ffctl.output import show, show_all
-from ffctl.plain import decode
-from ffctl.registering import register_own
+from ffctl.plain import decode, lookup
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
 from ffctl.views import IDENTITY
 
+if TYPE_CHECKING:
+    from ffctl.client import Client
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+CLAIMED = "FF10407"
+"""What FireFly says when an identity is claimed already."""
 
 
 @app.callback()
@@ -80,6 +85,20 @@ def register(
     claim["key"] = key or decode(client.make_key())["key"]
     body = json.dumps({field: value for field, value in claim.items() if value is not None}, ensure_ascii=False)
     show(settings_of(ctx), client.claim(body.encode(), confirm_s=wait_s), IDENTITY)
+
+
+def register_own(client: "Client", *, confirm_s: float | None) -> list[bytes]:
+    """Claim the node's organisation and the node itself, unless they are claimed; both as they are then."""
+    found = []
+    status = decode(client.status())
+    for kind, whose in (("organizations", "org"), ("nodes", "node")):
+        try:
+            found.append(client.claim_own(kind, confirm_s=confirm_s))
+        except Failure as refused:
+            if refused.exit_code != CONFLICT or refused.code != CLAIMED:
+                raise
+            found.append(client.identity_of(kind, str(lookup(status, f"{whose}.name"))))
+    return found
 
 
 def _object(text: str) -> Any:

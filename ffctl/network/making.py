@@ -37,6 +37,8 @@ path = {socket}
 [namespaces.default]
 ledger = "shared"
 storage = "shared"
+exchange = "peers"
+register = true
 
 [ledgers.shared]
 plugin = "file"
@@ -45,6 +47,13 @@ options.path = {ledger}
 [storages.shared]
 plugin = "directory"
 options.path = {storage}
+
+[exchanges.peers]
+plugin = "https"
+options.address = "{address}"
+options.port = {port}
+options.certificate_file = {certificate}
+options.key_file = {key}
 """
 HTTP = """
 [http]
@@ -96,6 +105,10 @@ def config_text(network: Network, member: Member) -> str:
         socket=_text(member.socket),
         ledger=_text(network.shared / "ledger.db"),
         storage=_text(network.shared / "storage"),
+        address=ADDRESS,
+        port=member.exchange_port,
+        certificate=_text(member.folder / "tls" / "certificate.pem"),
+        key=_text(member.folder / "tls" / "key.pem"),
     )
     return text + (HTTP.format(address=ADDRESS, port=member.http_port) if member.http_port is not None else "")
 

@@ -12,7 +12,6 @@ from ffctl.network import processes, units
 from ffctl.network.logs import last_words
 from ffctl.network.plan import Member, Network
 from ffctl.plain import decode, lookup
-from ffctl.registering import register_own
 
 LOOK_S = 0.02
 STOP_S = 30.0
@@ -65,8 +64,6 @@ def _wait_together(network: Network, members: Sequence[Member], deadline_s: floa
     end = time.monotonic() + deadline_s
     for member in members:
         _until(member, end, "not ready", partial(_is_ready, member))
-    for member in members:
-        register_own(_client(member), confirm_s=max(0.001, end - time.monotonic()))
     names = {each.name for each in network.members if life(each).pid is not None}
     for member in members:
         _until(member, end, "does not know all others yet", partial(_knows, member, names))
