@@ -31,7 +31,8 @@ class Collection(Generic[R]):
 
     `settled` says in SQL that a row never changes any more, but for what `search_changes` tells: such rows can be put
     into the search index, and a collection without it is not. `keyed` are fields of which a value belongs to few rows,
-    which the database finds by itself, and `unheld` are those whose values are too long for the index.
+    which the database finds by itself, and `long` those whose
+    values may be long texts: the index holds them in another way.
     """
 
     name: str
@@ -44,4 +45,4 @@ class Collection(Generic[R]):
     only: str = ""
     settled: str = ""
     keyed: frozenset[str] = frozenset({"id"})
-    unheld: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()

@@ -146,7 +146,7 @@ DATA: Collection[Data] = Collection(
         blob__public=_json("d.blob", "public"), blob__size=_json("d.blob", "size"),
     ),
     settled="1",
-    unheld=frozenset({"value"}),
+    long=frozenset({"value"}),
     read=messages.read_data,
 )  # fmt: skip
 

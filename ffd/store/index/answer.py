@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import apsw
 
-from ffd.model.query import Group, Query, Sort
-from ffd.store.index.layout import Held, Layout
+from ffd.model.query import Query, Sort
+from ffd.store.index.layout import Layout
 from ffd.store.index.ordering import all_rows, first_rows
-from ffd.store.index.reader import Reader, unheld
+from ffd.store.index.reader import Reader
 from ffd.store.transaction import Transaction
 
 SORTED_ROWS = 2_000
 """So many rows the database sorts by itself."""
-CHECKED_ROWS = 10_000
-"""So many rows the database looks through for what the index does not hold."""
 BROKEN = (
     apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, apsw.SQLError, apsw.SchemaChangeError,
     apsw.BusyError, apsw.ReadOnlyError,
@@ -29,14 +27,12 @@ class Answer:
     """What the index says to a query.
 
     `sequences` are rows that it finds, in no order: at least the first ones, up to the end of the page that is asked
-    for. `total` is how many it finds; None when nobody asked. If they are not `decided`, there are conditions on fields
-    that the index does not hold; these are all rows then that may be meant, and `total` is None. Rows beyond `through`,
-    and those that `loose` (SQL, with `values`) finds, it knows nothing of.
+    for. `total` is how many it finds; None when nobody asked. Rows beyond `through`, and those that `loose` (SQL, with
+    `values`) finds, it knows nothing of.
     """
 
     sequences: Sequence[int]
     total: int | None
-    decided: bool
     through: int
     loose: str
     values: tuple[object, ...]
@@ -47,25 +43,16 @@ def consult(
 ) -> Answer | None:
     """Ask for the first `wanted` rows of an order; None when there is no index, or it cannot help with this."""
     held = layout.held.get(name)
-    where = None if held is None else _held_part(held, query.where)
-    if held is None or where is None:
+    if held is None:
         return None
     try:
         changes = _sound(tx, layout)
         if changes is None:
             return None
         reader = Reader(tx, held, namespace, changes)
-        found = _find(reader, where, query, order, wanted)
-        return None if found is None else _answer(tx, reader, changes, *found)
+        return _answer(tx, reader, changes, *_find(reader, query, order, wanted))
     except BROKEN:
         return None
-
-
-def _held_part(held: Held, where: Group) -> Group | None:
-    """The conditions that must all hold and that the index can decide; None when there is none of them."""
-    parts = where.conditions if where.op == "and" else (where,)
-    known = tuple(part for part in parts if next(unheld(held, part), None) is None)
-    return Group("and", known) if known or not parts else None
 
 
 def _sound(tx: Transaction, layout: Layout) -> int | None:
@@ -82,33 +69,20 @@ def _sound(tx: Transaction, layout: Layout) -> int | None:
     return changes if sound else None
 
 
-def _find(
-    reader: Reader, where: Group, query: Query, order: Sequence[Sort], wanted: int
-) -> tuple[list[int], int | None, bool] | None:
-    """Sequences, total, and whether all conditions are decided; None when that leaves too many rows to look at."""
-    held = reader.held
-    decided = next(unheld(held, query.where), None) is None
-    known_order = all(step.field in held.fields for step in order)
-    marks = reader.matching(where)
-    total = None
-    if query.count or not decided or not known_order:
-        total = sum(marks(chunk).bit_count() for chunk in reader.counts)
-    if not (decided and known_order):
-        if total is None or total > CHECKED_ROWS:
-            return None
-        return all_rows(reader, marks), total if decided else None, decided
+def _find(reader: Reader, query: Query, order: Sequence[Sort], wanted: int) -> tuple[list[int], int | None]:
+    """Sequences and total."""
+    marks = reader.matching(query.where)
+    total = sum(marks(chunk).bit_count() for chunk in reader.counts) if query.count else None
     if total is not None and total <= SORTED_ROWS:
-        return all_rows(reader, marks), total, True
-    return first_rows(reader, marks, order, wanted), total, True
+        return all_rows(reader, marks), total
+    return first_rows(reader, marks, order, wanted), total
 
 
-def _answer(
-    tx: Transaction, reader: Reader, changes: int, sequences: list[int], total: int | None, decided: bool
-) -> Answer:
+def _answer(tx: Transaction, reader: Reader, changes: int, sequences: list[int], total: int | None) -> Answer:
     number = reader.held.number
     through = tx.value("SELECT through FROM search.followed WHERE collection = ?", (number,))
     loose = (
         "SELECT sequence FROM search.holes WHERE collection = ? "
         "UNION SELECT sequence FROM search_changes WHERE change > ? AND collection = ?"
     )
-    return Answer(sequences, total, decided, through, loose, (number, changes, reader.held.collection.name))
+    return Answer(sequences, total, through, loose, (number, changes, reader.held.collection.name))

@@ -15,6 +15,7 @@ from ffd.store.index.layout import (
     CHUNK_BITS,
     CHUNK_ROWS,
     CHUNK_ROWS_MAX,
+    LONG_TABLES,
     MERGED,
     SCHEMA,
     SEQUENCE,
@@ -24,6 +25,7 @@ from ffd.store.index.layout import (
     Layout,
 )
 from ffd.store.index.planes import integers
+from ffd.store.index.shaping import cut_column, picked_column
 from ffd.store.transaction import roll_back
 
 RECENT_ROWS = 8_192
@@ -74,7 +76,7 @@ class Builder:
             roll_back(self._connection)
         for held in self._layout.held.values():
             columns = ", ".join(f"c{number}" for number in range(len(held.fields)))
-            self._run(f"CREATE TEMP TABLE picked_{held.number} (n INTEGER PRIMARY KEY, {columns})")
+            self._run(f"CREATE TEMP TABLE picked_{held.number} (n INTEGER PRIMARY KEY, {columns}, cut)")
         self._encoder.open()
 
     def _is_ours(self, database: int, announced: int) -> bool:
@@ -198,10 +200,10 @@ class Builder:
 
     def _pick(self, held: Held, chosen: str, values: Sequence[object]) -> None:
         """Put rows beside those that were picked, by their sequence."""
-        columns = ", ".join(field.column.sql for field in held.fields.values())
+        columns = ", ".join(picked_column(field) for field in held.fields.values())
         collection = held.collection
         self._run(
-            f"INSERT INTO picked_{held.number} SELECT NULL, {columns} FROM {collection.source} "
+            f"INSERT INTO picked_{held.number} SELECT NULL, {columns}, {cut_column(held)} FROM {collection.source} "
             f"WHERE {chosen} ORDER BY {collection.sequence} LIMIT ?",
             values,
         )
@@ -284,6 +286,7 @@ class Builder:
 
     def _forget(self, held: Held, chunk: int) -> None:
         for field in held.fields.values():
-            self._run("DELETE FROM search.planes WHERE place = ?", (field.place + chunk,))
+            for table in ("planes", *LONG_TABLES) if field.form is Form.LONG else ("planes",):
+                self._run(f"DELETE FROM search.{table} WHERE place = ?", (field.place + chunk,))
         self._run("DELETE FROM search.dead WHERE collection = ? AND chunk = ?", (held.number, chunk))
         self._run("DELETE FROM search.chunks WHERE collection = ? AND chunk = ?", (held.number, chunk))

@@ -9,6 +9,7 @@ import apsw
 
 from ffd.store.index.digits import common_lead
 from ffd.store.index.layout import CODED_CHARS_MAX, CODES_MAX, Field, Form, Held
+from ffd.store.index.shaping import SHAPING_TABLES, Shaper
 
 SPREAD_SHARE = 4
 """A plane has an entry for each run of equal values, if these are at most one for so many rows."""
@@ -25,6 +26,7 @@ class Encoder:
     def open(self) -> None:
         """Make what is needed for it, for as long as the connection lives."""
         self._run("CREATE TEMP TABLE runs (first INTEGER PRIMARY KEY, until INTEGER, c)")
+        self._run(SHAPING_TABLES)
 
     def write(self, held: Held, chunk: int, count: int) -> None:
         """Write all planes of the rows that are in the table `picked` of a collection, `count` of them, from 1 on."""
@@ -32,9 +34,16 @@ class Encoder:
             f"SELECT {', '.join(f'count(c{n}), min(c{n}), max(c{n})' for n in range(len(held.fields)))} "
             f"FROM picked_{held.number}"
         ).get
+        shaper = None if held.long is None else Shaper(self._run, held, held.long)
+        if shaper is not None:
+            shaper.arrange()
         for n, field in enumerate(held.fields.values()):
             present, low, high = stats[3 * n : 3 * n + 3]
-            _Plane(self._run, field, f"picked_{held.number}", f"c{n}", count, present).write(chunk, low, high)
+            plane = _Plane(self._run, field, f"picked_{held.number}", f"c{n}", count, present)
+            if shaper is not None and field is held.long:
+                plane.write_long(chunk, *shaper.write(chunk, count, count - present))
+            else:
+                plane.write(chunk, low, high)
 
 
 class _Plane:
@@ -65,6 +74,12 @@ class _Plane:
             self._keep(chunk, form, low, high, absent, self._entries, nulls, spread, body, None)
             return
         self._keep(chunk, form, low, high, absent, self._count, None, None, body, more)
+
+    def write_long(self, chunk: int, form: Form, low: Any, high: Any) -> None:
+        """Write the plane of a field of long texts."""
+        absent = self._count - self._present
+        nulls = self._nulls() if absent and form is Form.LONG else None
+        self._keep(chunk, form, low, high, absent, 0, nulls, None, None, None)
 
     def _keep(self, chunk: int, *columns: Any) -> None:
         self._run(

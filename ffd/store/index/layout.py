@@ -11,7 +11,7 @@ from ffd.model.ids import sha256
 from ffd.model.query import COLLECTIONS, Kind
 from ffd.store.collection import Collection, Column
 
-VERSION = 2
+VERSION = 3
 CHUNK_ROWS = 2_048
 """Rows that are waited for until a chunk is made of them: as many may be scanned for a list."""
 MERGED = 32
@@ -20,6 +20,10 @@ CHUNK_ROWS_MAX = CHUNK_ROWS * MERGED
 CODES_MAX = 4_096
 """Values that the dictionary of a field may have; a chunk with more holds its texts."""
 CODED_CHARS_MAX = 512
+HELD_BYTES = 800
+"""What is longer of the long texts is looked at in its table when parts of it are asked for."""
+RANKED_CHARS = 256
+"""Long texts are ordered by so many characters."""
 NAMESPACE, SEQUENCE = "@namespace", "sequence"
 CHUNK_BITS, FIELD_BITS = 24, 6
 WIDTHS = {Kind.UUID: 16, Kind.HASH: 32}
@@ -51,8 +55,22 @@ SCHEMA = """
         place INTEGER PRIMARY KEY, form INTEGER, low, high, absent INTEGER, entries INTEGER, nulls BLOB, spread BLOB,
         body BLOB, more BLOB
     );
+
+    -- Of long texts: the order of a chunk's rows by the first characters, as two bytes each, with what they begin with
+    -- every 256 rows.
+    CREATE TABLE search.ranks (place INTEGER PRIMARY KEY, fences TEXT, low BLOB, high BLOB);
+
+    -- The pieces that `count` rows from `first` on have in common, and between two pieces what each row has there.
+    CREATE TABLE search.shapes (
+        place INTEGER, shape INTEGER, first INTEGER, count INTEGER, pieces TEXT, PRIMARY KEY (place, shape)
+    ) WITHOUT ROWID;
+    CREATE TABLE search.slots (
+        id INTEGER PRIMARY KEY, place INTEGER, shape INTEGER, slot INTEGER, part INTEGER, count INTEGER, width INTEGER,
+        bytes BLOB, tails BLOB, body BLOB, codes BLOB, more BLOB, UNIQUE (place, shape, slot, part)
+    );
 """
-TABLES = ("meta", "followed", "holes", "chunks", "dead", "dictionary", "planes")
+LONG_TABLES = ("ranks", "shapes", "slots")
+TABLES = ("meta", "followed", "holes", "chunks", "dead", "dictionary", "planes", *LONG_TABLES)
 
 
 class Form(IntEnum):
@@ -72,6 +90,8 @@ class Form(IntEnum):
     """Ids of 16 bytes, or hashes of 32, less the bytes with which the least and the greatest of them both begin."""
     TEXTS = 4
     """For each entry the byte 0xFF, the text in UTF-8, and the byte 0xFE."""
+    LONG = 5
+    """Nothing: ranks, shapes and slots say what is known of long texts. `low` and `high` are what they begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,11 @@ class Held:
     number: int
     collection: Collection[Any]
     fields: dict[str, Field]
+
+    @property
+    def long(self) -> Field | None:
+        """The field of long texts, if it has one."""
+        return next((field for field in self.fields.values() if field.form is Form.LONG), None)
 
     @property
     def table(self) -> str:
@@ -128,9 +153,9 @@ def _hold(number: int, collection: Collection[Any]) -> Held:
     kinds[SEQUENCE], columns[SEQUENCE] = Kind.INT, Column(collection.sequence, collection.sequence)
     fields = {}
     for place, (name, kind) in enumerate(kinds.items()):
-        if name not in collection.unheld:
-            at = (number << FIELD_BITS | place) << CHUNK_BITS
-            fields[name] = Field(name, kind, columns[name], _form(name, kind), at)
+        at = (number << FIELD_BITS | place) << CHUNK_BITS
+        form = Form.LONG if name in collection.long else _form(name, kind)
+        fields[name] = Field(name, kind, columns[name], form, at)
     return Held(number, collection, fields)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ffd.model.query import Sort
 from ffd.store.index.layout import Field, Form
 from ffd.store.index.planes import CodeSet, chosen, positions
+from ffd.store.index.ranks import first_of_all
 from ffd.store.index.reader import Reader, Zone
 
 SPARE_ROWS = 1_000
@@ -63,6 +64,8 @@ def _take(
     if field.form is Form.CODES and forms <= {Form.SAME, Form.CODES}:
         return _by_codes(reader, marks, zones, order, wanted, taken)
     groups = [_by_all if forms & {Form.TEXTS, Form.CODES} else _by_values]
+    if field.form is Form.LONG:
+        groups = [_by_ranks]
     groups.insert(0 if nulls_lead else 1, _nulls)
     for group in groups:
         if wanted > 0:
@@ -182,6 +185,19 @@ def _by_all(
             values = reader.texts(field, zone) if field.kind.textual else reader.values(field, zone)
             found.add(zone.chunk, chosen(values, here, zone.count), positions(here, zone.count))
     return _take_best(reader, found, order, wanted, taken)
+
+
+def _by_ranks(
+    reader: Reader, marks: Marks, zones: Sequence[Zone], order: Sequence[Sort], wanted: int, taken: Taken
+) -> int:
+    """Long texts, chunk by chunk: rows that are equal as far as they are ranked are all taken."""
+    field, down = reader.held.fields[order[0].field], order[0].descending
+    chunks = [(zone, marks(zone.chunk) & ~reader.null_marks(field, zone)) for zone in zones if zone.absent < zone.count]
+    ranked = [(reader.ranks(field, zone), here) for zone, here in chunks if here]
+    found = first_of_all(ranked, wanted, down=down)
+    for (zone, _), here in zip([each for each in chunks if each[1]], found, strict=True):
+        taken.add(zone.chunk, here)
+    return sum(here.bit_count() for _, here in chunks)
 
 
 def _edge(zone: Zone, field: Field, down: bool) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -19,6 +19,7 @@ from ffd.store.index.digits import (
     spots,
 )
 from ffd.store.index.layout import CHUNK_BITS, NAMESPACE, SEQUENCE, Field, Form, Held
+from ffd.store.index.longs import LongTexts
 from ffd.store.index.matching import ORDERS, folded, parts_of, raw_id, test_of
 from ffd.store.index.planes import (
     CodeSet,
@@ -30,13 +31,16 @@ from ffd.store.index.planes import (
     spread_values,
     zone_says,
 )
+from ffd.store.index.ranks import Ranks
 from ffd.store.index.texts import split_texts, texts_compared, texts_marked
 from ffd.store.transaction import Transaction
 
 _HEX = frozenset("0123456789abcdef")
-_COSTS = {Form.CODES: 0, Form.NUMBERS: 1, Form.BYTES: 2, Form.TEXTS: 3, Form.SAME: 0}
-Marker = Callable[["Zone"], int]
-"""Marks the rows of a chunk, given its zone of a field."""
+_COSTS = {Form.SAME: 0, Form.CODES: 0, Form.NUMBERS: 1, Form.BYTES: 2, Form.TEXTS: 3, Form.LONG: 4}
+Marker = Callable[["Zone", int], int]
+"""Marks the rows of a chunk, given its zone of a field; what it says of rows outside of some others does not matter."""
+Marks = Callable[[int, int], int]
+"""The same for a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,10 @@ class Reader:
             return self.values(field, zone)
         return [b"" if each is None else str(self._shown(each)).encode() for each in self.values(field, zone)]
 
+    def ranks(self, field: Field, zone: Zone) -> Ranks:
+        """The order of a chunk's long texts."""
+        return Ranks(self._tx, field.place + zone.chunk, zone.count, zone.low if zone.form is Form.SAME else None)
+
     def sequences(self, chunk: int) -> Sequence[int]:
         """The sequences of a chunk's rows."""
         return self.values(self.held.fields[SEQUENCE], self.zones(SEQUENCE)[chunk])
@@ -160,7 +168,11 @@ class Reader:
 
     def _rows(self, field: Field, zone: Zone, entries: int) -> int:
         """The marks of rows by those of a plane's entries."""
-        return spread_marks(self._spread(field, zone), entries, zone.count) if zone.spread and entries else entries
+        if not zone.spread or not entries:
+            return entries
+        if entries == all_of(zone.entries):
+            return all_of(zone.count) & ~self.null_marks(field, zone)
+        return spread_marks(self._spread(field, zone), entries, zone.count)
 
     # Conditions --------------------------------------------------------------------------------------------------
 
@@ -177,14 +189,14 @@ class Reader:
             if found is None:
                 found = self._counting(chunk)
                 if found:
-                    found &= holds(chunk)
+                    found &= holds(chunk, found)
                 known[chunk] = found
             return found
 
         return marks
 
     def _counting(self, chunk: int) -> int:
-        marks = all_of(self.counts[chunk]) & self._here(self.zones(NAMESPACE)[chunk])
+        marks = all_of(self.counts[chunk]) & self._here(self.zones(NAMESPACE)[chunk], 0)
         if chunk in self._dead:
             flags = bytearray(self.counts[chunk])
             for position in self._dead[chunk]:
@@ -196,10 +208,10 @@ class Reader:
                 marks &= ~marked(map(self._changed.__contains__, self.sequences(chunk)))
         return marks
 
-    def _node(self, node: Condition | Group) -> Callable[[int], int]:
+    def _node(self, node: Condition | Group) -> Marks:
         if isinstance(node, Condition):
             marker, zones = self._marker(node), self.zones(node.field)
-            return lambda chunk: marker(zones[chunk])
+            return lambda chunk, within: marker(zones[chunk], within)
         children = [self._node(child) for child in sorted(node.conditions, key=self._cost)]
         return self._every(children) if node.op == "and" else self._any(children)
 
@@ -208,23 +220,24 @@ class Reader:
             return _COSTS[self.held.fields[node.field].form]
         return 1 + max([self._cost(child) for child in node.conditions], default=0)
 
-    def _every(self, children: list[Callable[[int], int]]) -> Callable[[int], int]:
-        def marks(chunk: int) -> int:
-            found = all_of(self.counts[chunk])
+    def _every(self, children: list[Marks]) -> Marks:
+        def marks(chunk: int, within: int) -> int:
+            found = within
             for child in children:
-                found &= child(chunk)
+                found &= child(chunk, found)
                 if not found:
                     break
             return found
 
         return marks
 
-    def _any(self, children: list[Callable[[int], int]]) -> Callable[[int], int]:
-        def marks(chunk: int) -> int:
-            found, full = 0, all_of(self.counts[chunk])
+    def _any(self, children: list[Marks]) -> Marks:
+        def marks(chunk: int, within: int) -> int:
+            found, left = 0, within
             for child in children:
-                found |= child(chunk)
-                if found == full:
+                found |= left & child(chunk, left)
+                left = within & ~found
+                if not left:
                     break
             return found
 
@@ -232,11 +245,13 @@ class Reader:
 
     def _marker(self, condition: Condition) -> Marker:
         field = self.held.fields[condition.field]
+        if field.form is Form.LONG:
+            return self._long_marker(field, condition)
         test = test_of(condition, field.kind)
         codes = self._codes_for(field, test)
         wide = self._wide_marker(field, condition)
 
-        def mark(zone: Zone) -> int:
+        def mark(zone: Zone, within: int) -> int:
             if zone.form is Form.SAME:
                 return all_of(zone.count) if test(self._shown(zone.low)) else 0
             if zone.form is Form.CODES:
@@ -244,6 +259,16 @@ class Reader:
             if zone.form is Form.TEXTS:
                 return self._text_marks(field, zone, condition, test)
             return wide(zone)
+
+        return mark
+
+    def _long_marker(self, field: Field, condition: Condition) -> Marker:
+        texts = LongTexts(self._tx, self.held, field, condition)
+
+        def mark(zone: Zone, within: int) -> int:
+            if zone.form is Form.SAME:
+                return all_of(zone.count) if texts.same(zone.low) else 0
+            return texts.marks(zone.chunk, zone.count, self.sequences, within)
 
         return mark
 
@@ -288,7 +313,7 @@ class Reader:
         found = self._rows(field, zone, _texts_found(body, zone.entries, condition))
         return found | self.null_marks(field, zone) if zone.spread and zone.absent and test(None) else found
 
-    def _wide_marker(self, field: Field, condition: Condition) -> Marker:
+    def _wide_marker(self, field: Field, condition: Condition) -> Callable[[Zone], int]:
         """For numbers, ids and hashes."""
         op, value = condition.op, condition.value
         if op in ("eq", "ieq", "neq", "nieq"):
@@ -303,7 +328,7 @@ class Reader:
     def _present(self, field: Field, zone: Zone, marks: int) -> int:
         return marks & ~self.null_marks(field, zone) if marks and zone.absent else marks
 
-    def _equality_marker(self, field: Field, negated: bool, value: Any) -> Marker:
+    def _equality_marker(self, field: Field, negated: bool, value: Any) -> Callable[[Zone], int]:
         if field.kind in (Kind.UUID, Kind.HASH) and value is not None:
             value = raw_id(field.kind, str(value))
             if value is None:
@@ -325,7 +350,7 @@ class Reader:
 
         return mark
 
-    def _range_marker(self, field: Field, op: str, value: Any) -> Marker:
+    def _range_marker(self, field: Field, op: str, value: Any) -> Callable[[Zone], int]:
         def mark(zone: Zone) -> int:
             said = zone_says(zone.low, zone.high, op, value)
             if said is None:
@@ -343,7 +368,7 @@ class Reader:
 
         return mark
 
-    def _digits_marker(self, field: Field, condition: Condition) -> Marker:
+    def _digits_marker(self, field: Field, condition: Condition) -> Callable[[Zone], int]:
         part, negated, caseless = parts_of(condition.op)
         text = folded(str(condition.value)) if caseless else str(condition.value)
         places = [(place, digits) for place, digits in spots(field.width, part, text) if _HEX.issuperset(digits)]
@@ -373,23 +398,13 @@ class Reader:
         body, _ = self.body(field, zone.chunk)
         return self._rows(field, zone, bytes_holding(body, field.width - len(lead), left))
 
-    def _slow_marker(self, field: Field, condition: Condition) -> Marker:
+    def _slow_marker(self, field: Field, condition: Condition) -> Callable[[Zone], int]:
         test = test_of(condition, field.kind)
 
         def mark(zone: Zone) -> int:
             return self._present(field, zone, marked(test(self._shown(each)) for each in self.values(field, zone)))
 
         return mark
-
-
-def unheld(held: Held, node: Condition | Group) -> Iterator[str]:
-    """The fields of a tree of conditions that the index does not hold."""
-    if isinstance(node, Condition):
-        if node.field not in held.fields:
-            yield node.field
-    else:
-        for child in node.conditions:
-            yield from unheld(held, child)
 
 
 def _entries(field: Field, zone: Zone, body: bytes) -> tuple[Sequence[Any], Any]:

@@ -17,8 +17,11 @@ def split_texts(body: bytes) -> list[bytes]:
     return body[1:-1].split(AFTER + BEFORE)
 
 
-def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: bool) -> int:
-    """The rows whose text is (`eq`), `contains`, `starts_with` or `ends_with` another, which is folded if caseless."""
+def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: bool, width: int | None = None) -> int:
+    """The rows whose text is (`eq`), `contains`, `starts_with` or `ends_with` another, which is folded if caseless.
+
+    `width` is that of all texts, if it is one.
+    """
     if not text and part != "eq":
         return all_of(count)
     if caseless:
@@ -27,7 +30,7 @@ def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: b
     flags, row, seen = bytearray(count), -1, 0
     search = Search(body, needle)
     for at in search:
-        row += body.count(BEFORE, seen, at + 1)
+        row = row + body.count(BEFORE, seen, at + 1) if width is None else at // (width + 2)
         flags[row] = 1
         # On to the next row.
         search.jump = seen = body.find(AFTER, at + len(needle) - 1) + 1
