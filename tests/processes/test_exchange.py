@@ -155,3 +155,31 @@ def test_a_blob_for_a_member_that_is_killed_comes_when_it_is_back(house: House) 
     until("bob has it", lambda: len(got(bob)) == 1)
     found = bob.ask(f"GET /api/v1/data/{id}/blob HTTP/1.1\r\nHost: ffd\r\nConnection: close\r\n\r\n".encode())
     assert sha256(found.body) == sha256(content)
+
+
+def test_a_large_blob_goes_on_where_it_was_after_either_end_is_killed(house: House) -> None:
+    alice, bob = members(house)
+    programs = [node.start() for node in (alice, bob)]
+    wait_known(alice, bob)
+    content = os.urandom(48 << 20)
+    body = form(content, autometa="true")
+    id = json.loads(alice.ask(request_head(len(body)) + body).body)["id"]
+    assert send(alice, None, confirm=False, id=id).status == 202
+    first = until("some of it came", lambda: part(bob))
+    programs[1].kill()
+    kept = part(bob)
+    assert first <= kept < len(content)
+    programs[1] = bob.start()
+    until("more of it came, or all", lambda: part(bob) > kept or not part(bob))
+    programs[0].kill()
+    alice.start()
+    until("bob has it", lambda: len(got(bob)) == 1)
+    assert part(bob) == 0
+    found = bob.ask(f"GET /api/v1/data/{id}/blob HTTP/1.1\r\nHost: ffd\r\nConnection: close\r\n\r\n".encode())
+    assert sha256(found.body) == sha256(content)
+
+
+def part(node: Node) -> int:
+    """How much of a blob has come that is not whole, in bytes."""
+    folder = node.state / "blobs" / ".partial"
+    return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0

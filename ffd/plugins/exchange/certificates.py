@@ -74,11 +74,15 @@ def _text(world: World, path: Path) -> str:
     return "" if content is None else content.decode("utf-8", "replace")
 
 
-@lru_cache(maxsize=256)
 def certificates(text: str) -> tuple[bytes, ...]:
     """The certificates in a text (DER). What cannot be read is left out: one peer must not spoil it for the others."""
+    return _certificates(text[:PEM_BYTES_MAX])
+
+
+@lru_cache(maxsize=256)
+def _certificates(text: str) -> tuple[bytes, ...]:
     found: list[bytes] = []
-    for pem in _PEM.findall(text[:PEM_BYTES_MAX]):
+    for pem in _PEM.findall(text):
         try:
             found.append(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER))
         except ValueError:
