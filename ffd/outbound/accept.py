@@ -36,8 +36,9 @@ from ffd.model.namespace import Namespace
 from ffd.model.times import format_time
 from ffd.outbound import recipients, signer
 from ffd.outbound.definitions import Definition, group_definition
-from ffd.outbound.draft import Draft, WireItem, check_idempotency_key
+from ffd.outbound.draft import Draft, WireGroup, WireItem, check_idempotency_key
 from ffd.outbound.items import Items
+from ffd.outbound.recipients import Recipients
 from ffd.store import Store, Transaction, blobs, data, groups, messages, offsets
 from ffd.store.engine import Writing
 from ffd.store.groups import GroupRow
@@ -50,6 +51,7 @@ ROOM_CHECK_S = 0.1  # in so little time nobody fills the reserve
 MESSAGE_SIZE_BASE = 1024
 """Bytes that a message is taken to need beside its data (FireFly reference 4.4)."""
 DATA_SIZE_BASE = 256
+GROUPS_KEPT_MAX = 1_000
 PUBLIC_REFERENCE = 256
 """What a blob's reference in shared storage may take, before there is one."""
 _WHITE_SPACE = (b" ", b"\t", b"\r", b"\n")
@@ -167,6 +169,7 @@ class Acceptor:
         self._store = store
         self._keys = keys
         self._items = Items(world, store, namespace)
+        self._groups: dict[tuple[str, str], Recipients] = {}
         self._room_until = -inf
         self._gathering = Gathering()
 
@@ -257,9 +260,7 @@ class Acceptor:
         if draft.large:
             self._check_raw_size(draft)
         author, key = self._resolve(wire.author or "", wire.key or "")
-        to = None
-        if draft.to is not None:
-            to = recipients.resolve(self._store, self.namespace, wire.group or "", draft.to, author, now)
+        to = None if draft.to is None else self._address(wire.group or "", draft.to, author, now)
         items = [self._items.resolve(draft, item, now, known) for item in draft.items]
         id = self._world.new_id()
         id_text = format_uuid(id)
@@ -274,6 +275,17 @@ class Acceptor:
             id, sealed.header_json, sealed.hash, sealed.refs_json, size, items, key_once, private=_kind(sealed)
         )
         return Accepted(id_text, message, None if to is None or to.new is None else self._found(to.new, author, key))
+
+    def _address(self, hash: str, group: WireGroup, author: str, now: int) -> Recipients:
+        """The group of a private message. A group never changes: who may send to it is remembered."""
+        known = self._groups.get((hash, author))
+        if known is None:
+            known = recipients.resolve(self._store, self.namespace, hash, group, author, now)
+            if hash:
+                if len(self._groups) >= GROUPS_KEPT_MAX:
+                    self._groups.clear()
+                self._groups[hash, author] = known
+        return known
 
     def _found(self, group: GroupRow, author: str, key: str) -> Founding:
         """What tells all members of a new group (FireFly reference 4.2)."""

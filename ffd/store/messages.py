@@ -111,14 +111,18 @@ def append(
             for n, m in enumerate(messages, first)
         ],
     )
-    tx.insert_many(
-        "message_states",
-        "message, namespace, state, batch",
-        [(n, namespace, state, batch) for n in range(first, first + len(messages))],
-    )
-    private = [(message.private, n) for n, message in enumerate(messages, first) if message.private]
-    if private:
-        tx.execute_many("UPDATE message_states SET private = ? WHERE message = ?", private)
+    if any(message.private for message in messages):
+        tx.insert_many(
+            "message_states",
+            "message, namespace, state, batch, private",
+            [(n, namespace, state, batch, message.private) for n, message in enumerate(messages, first)],
+        )
+    else:
+        tx.insert_many(
+            "message_states",
+            "message, namespace, state, batch",
+            [(n, namespace, state, batch) for n in range(first, first + len(messages))],
+        )
     places = dict(known)
     next: int = tx.value("SELECT coalesce(max(sequence), 0) + 1 FROM data")
     items, uses = _new_items(messages, first, places, next)
