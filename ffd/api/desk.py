@@ -82,8 +82,8 @@ class NodeStatus(Protocol):
     def unready(self) -> Sequence[str]:
         """Why the node is not ready, a sentence each; empty when it is."""
 
-    def flushes(self, namespace: str) -> FlushStatistics:
-        """How the batches of a namespace have left so far, in this process."""
+    def flushes(self, namespace: str) -> Mapping[str, FlushStatistics]:
+        """How the batches of a namespace have left so far, in this process, by their kind (`flushes.DISPATCHERS`)."""
 
     async def ledger(self, namespace: str) -> PluginFacts:
         """The ledger of a namespace."""

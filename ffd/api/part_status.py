@@ -15,23 +15,23 @@ from ffd.model.namespace import node_did, org_did
 from ffd.model.query import Condition, Group, Query
 from ffd.model.subscription import filter_json
 from ffd.model.times import format_time
-from ffd.outbound.flushes import FlushStatistics
+from ffd.outbound.flushes import PINNED_BROADCAST, FlushStatistics
 from ffd.store import Transaction, identities, search
 from ffd.store.collections import MESSAGES
 
-DISPATCHER = "pinned_broadcast"
-"""FireFly's word for what brings out broadcasts; ffd has one for each namespace."""
-
 
 async def get_batchmanager(call: Call) -> Answer:
-    """How the batches of a namespace have left so far, through this process."""
+    """How the batches of a namespace have left so far, through this process: broadcasts, and others if there were any.
+
+    FireFly has a processor for each author and group; ffd has one for each kind of batch.
+    """
     namespace = call.namespace
-    processor = {
-        "dispatcher": DISPATCHER,
-        "name": f"{namespace.author}|",
-        "status": _flushes(call.desk.status.flushes(namespace.name)),
-    }
-    return object_of(msgspec.json.encode({"processors": [processor]}).decode())
+    processors = [
+        {"dispatcher": dispatcher, "name": f"{namespace.author}|", "status": _flushes(account)}
+        for dispatcher, account in call.desk.status.flushes(namespace.name).items()
+        if dispatcher == PINNED_BROADCAST or account.started is not None
+    ]
+    return object_of(msgspec.json.encode({"processors": processors}).decode())
 
 
 def _flushes(account: FlushStatistics) -> dict[str, Any]:

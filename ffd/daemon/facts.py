@@ -28,7 +28,7 @@ class NodeFacts:
         ledgers: Mapping[str, Ledger],
         storages: Mapping[str, SharedStorage],
         exchanges: Mapping[str, Exchange],
-        flushes: Mapping[str, FlushRecord],
+        flushes: Mapping[str, Mapping[str, FlushRecord]],
         *,
         socket: str,
         http: Sequence[str],
@@ -59,8 +59,8 @@ class NodeFacts:
     def unready(self) -> Sequence[str]:
         return [f"role {state.name}: {state.error}" for state in self._roles.states() if state.state == FAILING]
 
-    def flushes(self, namespace: str) -> FlushStatistics:
-        return self._flushes[namespace].statistics()
+    def flushes(self, namespace: str) -> Mapping[str, FlushStatistics]:
+        return {name: record.statistics() for name, record in self._flushes[namespace].items()}
 
     async def ledger(self, namespace: str) -> PluginFacts:
         ledger = self._ledgers[namespace]

@@ -15,7 +15,7 @@ from ffd.daemon.membership import join, org_of
 from ffd.daemon.peers import RegisteredPeers
 from ffd.model.errors import Broken
 from ffd.model.namespace import Namespace
-from ffd.outbound.flushes import FlushRecord
+from ffd.outbound.flushes import DISPATCHERS, FlushRecord
 from ffd.plugins import registry
 from ffd.ports.exchange import Exchange
 from ffd.ports.ledger import Ledger
@@ -46,8 +46,7 @@ class Member:
     ledger: Ledger
     storage: SharedStorage
     exchange: Exchange
-    flushes: FlushRecord = field(default_factory=FlushRecord)
-    private_flushes: FlushRecord = field(default_factory=FlushRecord)
+    flushes: Mapping[str, FlushRecord] = field(default_factory=lambda: {name: FlushRecord() for name in DISPATCHERS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ffd.inbound.exchange import ExchangeReceiver
 from ffd.inbound.intake import Intake
 from ffd.outbound.assembler import BatchLimits
 from ffd.outbound.broadcast import BroadcastCourier, republish
+from ffd.outbound.flushes import PINNED_BROADCAST, PINNED_PRIVATE, UNPINNED_PRIVATE
 from ffd.outbound.lanes import Lanes
 from ffd.outbound.private import PrivateCourier
 from ffd.outbound.private_sealing import PrivateSealer
@@ -72,7 +73,7 @@ def _by_exchange(parts: Parts) -> dict[str, list[Member]]:
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
     sealer, publisher = sealer_of(parts, member), publisher_of(parts, member)
-    courier = BroadcastCourier(_sending(parts, member, leadership), sealer, member.storage, publisher)
+    courier = BroadcastCourier(_sending(parts, member, leadership, PINNED_BROADCAST), sealer, member.storage, publisher)
     retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(retries.run)
@@ -80,20 +81,21 @@ async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> Non
 
 
 async def _sequence_private(parts: Parts, member: Member, leadership: Leadership) -> None:
-    sending = replace(_sending(parts, member, leadership), flushes=member.private_flushes)
+    """What goes past the ledger does not wait for it: it has a sequencer of its own, and the same lanes."""
     names = member.exchange.name, member.ledger.name
     sealer = PrivateSealer(parts.world, member.namespace, batch_limits(parts), *names)
     async with trio.open_nursery() as nursery:
-        lanes = Lanes(nursery, sending, sealer, member.exchange, parts.blobs)
+        sendings = [_sending(parts, member, leadership, kind) for kind in (PINNED_PRIVATE, UNPINNED_PRIVATE)]
+        lanes = Lanes(nursery, sendings[0], sealer, member.exchange, parts.blobs)
         nursery.start_soon(lanes.run)
-        # What goes past the ledger does not wait for it either.
-        for kind in (messages.MASKED, messages.UNMASKED):
+        for sending, kind in zip(sendings, (messages.MASKED, messages.UNMASKED), strict=True):
             courier = PrivateCourier(sending, replace(sealer, kind=kind), lanes)
             nursery.start_soon(Sequencer(parts.store, leadership, courier).run)
 
 
-def _sending(parts: Parts, member: Member, leadership: Leadership) -> Sending:
-    return Sending(parts.world, parts.store, member.namespace, member.ledger, leadership, member.flushes)
+def _sending(parts: Parts, member: Member, leadership: Leadership, kind: str) -> Sending:
+    flushes = member.flushes[kind]
+    return Sending(parts.world, parts.store, member.namespace, member.ledger, leadership, flushes)
 
 
 async def _aggregate(parts: Parts, member: Member, leadership: Leadership) -> None:

@@ -27,6 +27,12 @@ class FlushStatistics:
     error_time: int | None = None
 
 
+PINNED_BROADCAST, PINNED_PRIVATE, UNPINNED_PRIVATE = DISPATCHERS = (
+    "pinned_broadcast", "pinned_private", "unpinned_private",
+)  # fmt: skip
+"""FireFly's words for what brings out the batches of each kind."""
+
+
 class FlushRecord:
     """Keeps the account; it outlives the sequencer, which is begun anew with each leadership."""
 
