@@ -548,6 +548,8 @@ class Cast:
         disk = Disk(self.root / name, Random(self.rng.getrandbits(64)))
         config = default_config({"FFD_STATE_DIR": str(disk.root), "FFD_SOCKET": str(disk.root / "ffd.sock")})
         config = replace(config, org=replace(config.org, name=name), node=replace(config.node, name=f"{name}-node"))
+        own = {space: replace(each, org=name, node=f"{name}-node") for space, each in config.namespaces.items()}
+        config = replace(config, namespaces=own)
         if not embedded:
             ledger = LedgerConfig("memory", {"chain": self.shared})
             storage = StorageConfig("memory", {"shelf": self.shared})
