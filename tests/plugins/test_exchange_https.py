@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import random
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,16 @@ async def test_what_is_wrong_with_its_options_is_said(
 ) -> None:
     with pytest.raises(Invalid, match=fault):
         await https.node("alice", **options)
+
+
+async def test_a_port_that_somebody_has_is_named(https: HttpsExchanges) -> None:
+    alice = await https.node("alice", listens=False)
+    port = int(alice.profile.endpoint.rpartition(":")[2])
+    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    async with listener:
+        with pytest.raises(Away, match=f"FFD4428: exchange local cannot listen on 127.0.0.1 port {port}"):
+            await alice.exchange.serve(alice.mailbox)
+    await alice.listen()
 
 
 # On the wire ----------------------------------------------------------------------------------------------------------
@@ -446,3 +457,33 @@ async def test_what_ffd_sends_is_what_fireflys_own_exchange_takes(https: HttpsEx
         disposition + b'blob"; filename="blob"\r\nContent-Type: application/octet-stream\r\n\r\n' + CONTENT + b"\r\n"
         + cut + b"--\r\n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_registered_peer_that_talks_nonsense_harms_nobody(
+    https: HttpsExchanges, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await https.node("alice"), await https.node("bob")
+    rng = random.Random(seed)
+    parts = [("senderDestination", "alice"), ("recipientDestination", "bob"), ("message", wrapper("tea").decode())]
+    body = form(*parts)
+    head = (
+        f"POST /api/v1/messages HTTP/1.1\r\nHost: bob\r\nContent-Type: {HEADERS[1][1]}\r\n"
+        f"ffd-offset: 0\r\nffd-hash: {'0' * 64}\r\nffd-size: 7\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    blob = head.replace(b"POST /api/v1/messages", f"PUT /api/v1/blobs/{NETWORK}/{DATA_ID}".encode())
+    for _ in range(25):
+        said = bytearray(rng.choice([head + body, blob + body.replace(b'"message"', b'"blob"; filename="x"')]))
+        for _ in range(rng.randrange(1, 8)):
+            at = rng.randrange(len(said))
+            said[at : at + rng.choice([0, 1, 1, 5])] = rng.choice(
+                [b"\r\n", b"\0", b"--", b"9" * 30, b"\xff", b'"', rng.randbytes(3), b""]
+            )
+        async with raw(bob, *own(https, "alice")) as wire:
+            with trio.move_on_after(0.05), suppress(trio.BrokenResourceError):
+                await wire.stream.send_all(bytes(said))
+                while await wire.stream.receive_some(65536):
+                    pass
+    assert "failed" not in caplog.text
+    await alice.send(bob, "milk")
+    assert bob.got()[-1] == wrapper("milk")

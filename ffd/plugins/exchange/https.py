@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import trio
 
-from ffd.model.errors import Invalid
+from ffd.model.errors import Away, Conflict, Invalid
 from ffd.plugins.exchange.certificates import Files, ensure_own
 from ffd.plugins.exchange.contexts import Contexts
 from ffd.plugins.exchange.letters import Letter, Parcel
@@ -65,12 +65,23 @@ class HttpsExchange:
     async def serve(
         self, receiver: Receiver, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> NoReturn:
-        listener = await self._world.listen_tcp(self._place.address, self._place.port)
+        listener = await self._listener()
         served = Listener(self._contexts, self._peers, receiver)
         log.info("exchange %s listens on %s port %d", self.name, self._place.address, self._place.port)
         async with listener:
             task_status.started()
             await trio.serve_listeners(served.serve, [listener])
+
+    async def _listener(self) -> trio.SocketListener:
+        place = self._place
+        try:
+            return await self._world.listen_tcp(place.address, place.port)
+        except (Conflict, Invalid) as wrong:
+            raise Away(
+                "FFD4428",
+                f"exchange {self.name} cannot listen on {place.address} port {place.port}: another program has it, or "
+                f"it is not this machine's; set address and port in its options; it is tried again",
+            ) from wrong
 
     async def send_message(self, route: Route, message: bytes) -> None:
         await self._links.use(route, MESSAGE, Letter(route, message, self._boundary()).send)
