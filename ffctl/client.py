@@ -97,9 +97,13 @@ class Client:
         """One batch."""
         return self._ask("GET", f"{self._base}/batches/{uuid(id)}")
 
-    def cancel_batch(self, id: str) -> bytes:
-        """Give up a batch that cannot be sent."""
-        return self._ask("POST", f"{self._base}/batches/{uuid(id)}/cancel", body=b"{}")
+    def cancellation(self, id: str) -> bytes:
+        """What giving up a batch would do."""
+        return self._ask("POST", f"{self._base}/batches/{uuid(id)}/cancel?dryrun=true", body=b"{}")
+
+    def cancel_batch(self, id: str, *, wait_s: float) -> None:
+        """Give up a batch that cannot leave; it is done when this returns."""
+        self._post(f"batches/{uuid(id)}/cancel", b"{}", wait_s, confirm=False)
 
     def pins(self, query: Query) -> list[bytes]:
         """Pins that match."""

@@ -47,6 +47,11 @@ def _members(row: Any) -> str:
     return ",".join(text_of(member.get("identity")).removeprefix("did:firefly:") for member in members)
 
 
+def _batch_of(row: Any) -> Any:
+    """The batch that an operation is about, as far as it is about one: what is uploaded is called `id`."""
+    return lookup(row, "input.id" if row.get("type") == "sharedstorage_upload_batch" else "input.batch")
+
+
 def _key(row: Any) -> Any:
     return lookup(row, "verifiers.0.value")
 
@@ -126,6 +131,8 @@ BATCH = View(
     ),
 )
 
+CANCELLATION = View((), id="batch")
+
 PIN = View(
     (
         Column("SEQUENCE", "sequence", 8),
@@ -158,7 +165,7 @@ OPERATION = View(
         Column("ID", "id", 36),
         Column("ERROR", "error", 16),
     ),
-    names=(("node", "input.node"), ("batch", "input.batch")),
+    names=(("node", "input.node"), ("batch", _batch_of)),
 )
 
 GROUP = View(

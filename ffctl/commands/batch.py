@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from ffctl.listing import Collection, show_list
-from ffctl.options import Author, Follow, Last, Since, Until, exactly, window
+from ffctl.options import Author, Follow, Last, Since, Timeout, Until, exactly, seconds, window
 from ffctl.output import show
 from ffctl.settings import client_of, settings_of
+from ffctl.talk import Talk
 from ffctl.tree import examples
-from ffctl.views import BATCH
+from ffctl.views import BATCH, CANCELLATION
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -38,3 +39,32 @@ def list_batches(
 def show_batch(ctx: typer.Context, id: Annotated[str, typer.Argument(metavar="ID", help="The batch's id.")]) -> None:
     """Show one batch and its manifest."""
     show(settings_of(ctx), client_of(ctx).batch(id), BATCH)
+
+
+@app.command(
+    "cancel",
+    epilog=examples(
+        "ffctl op list --status Initialized --format '{batch} {error}'  # what does not get through, and why",
+        "ffctl batch cancel 894bc0ea-0c2c-4f0b-a6b7-ba2e0d3a9a1f        # what would be done",
+        "ffctl batch cancel 894bc0ea-0c2c-4f0b-a6b7-ba2e0d3a9a1f --yes",
+    ),
+)
+def cancel_batch(
+    ctx: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The batch's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this it is only said what would be done.")] = False,
+    timeout: Timeout = "30s",
+) -> None:
+    """Give up a batch that cannot leave, or say what that would do.
+
+    Its messages are cancelled and never sent. Where members would wait for the pins of private ones, messages that say
+    nothing fill the gap; what founds a group still goes out. A batch that is on the ledger cannot be given up.
+    """
+    wait_s = seconds(timeout, "--timeout")
+    settings, client = settings_of(ctx), client_of(ctx)
+    what = client.cancellation(id)
+    if yes:
+        client.cancel_batch(id, wait_s=wait_s)
+    show(settings, what, CANCELLATION)
+    if not yes:
+        Talk(settings).note("nothing was done: add --yes to do it")

@@ -15,8 +15,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 COMMANDS = (
     "", "broadcast", "tail", "status", "wait", "wait ready", "sub", "sub create", "sub list", "sub show", "sub delete",
-    "msg", "msg list", "msg show", "event", "event list", "event show", "batch", "batch list", "batch show", "pin",
-    "pin list", "op", "op list", "op show", "op retry",
+    "msg", "msg list", "msg show", "event", "event list", "event show", "batch", "batch list", "batch show",
+    "batch cancel",
+    "pin", "pin list", "op", "op list", "op show", "op retry",
     "send", "request", "identity", "identity register", "identity list", "identity show", "group",
     "group list", "group show", "network", "network init", "network up", "network down",
     "network status", "network logs", "version", "help", "completion",

@@ -164,6 +164,29 @@ def test_a_member_that_was_down_or_killed_catches_up(play: Path, ffctl: Ffctl) -
     assert states(ffctl) == ["down"] * 3
 
 
+def test_a_batch_that_cannot_leave_is_given_up_after_a_look_at_what_that_does(play: Path, ffctl: Ffctl) -> None:
+    assert ffctl("network", "up", "play", "member1").code == 0
+    storage = play / "shared" / "storage"
+    storage.rename(play / "away")
+    storage.touch()
+    sent = ffctl(*at("member1"), "broadcast", "-t", "t", "never", "-o", "id").out.strip()
+    stuck = ("op", "list", "--type", "sharedstorage_upload_batch", "--status", "Initialized", "--format", "{batch}")
+    until("the batch is stuck", lambda: ffctl(*at("member1"), *stuck).out != "")
+    batch = ffctl(*at("member1"), *stuck).out.strip()
+    look = ffctl(*at("member1"), "batch", "cancel", batch, "-o", "json")
+    assert json.loads(look.out)["cancelled"] == [sent] and "nothing was done" in look.err
+    assert ffctl(*at("member1"), "msg", "show", sent, "--format", "{state}").out == "ready\n"
+    done = ffctl(*at("member1"), "batch", "cancel", batch, "--yes", "-o", "json")
+    assert (done.code, done.out, done.err) == (0, look.out, "")
+    assert ffctl(*at("member1"), "msg", "show", sent, "--format", "{state}").out == "cancelled\n"
+    again = ffctl(*at("member1"), "batch", "cancel", batch)
+    assert again.code == 2 and "FF10468" in again.err
+    storage.unlink()
+    (play / "away").rename(storage)
+    assert ffctl(*at("member1"), "broadcast", "-t", "t", "after", "--confirm").code == 0
+    assert heard(ffctl, "member1", 1) == ["after"]
+
+
 def test_a_number_that_is_another_process_by_now_is_no_member(play: Path) -> None:
     member = plan.read(play).members[0]
     member.pid_file.write_text(f"{os.getpid()} 1\n")
