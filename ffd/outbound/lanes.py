@@ -22,8 +22,9 @@ from ffd.model.identity import peer_of
 from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.message import UNPINNED
 from ffd.outbound.private_sealing import PrivateSealer, SealedPrivate
-from ffd.outbound.sending import BACKOFF, Sending
+from ffd.outbound.sending import Sending
 from ffd.ports.exchange import Exchange, Route, Transfer
+from ffd.ports.retry import Backoff
 from ffd.store import Transaction, batches, identities, messages, operations, owed
 from ffd.store.bells import wait_rung
 from ffd.store.blobfiles import BlobFiles
@@ -33,6 +34,8 @@ from ffd.store.owed import Owed
 log = logging.getLogger(__name__)
 
 POLL_S = 5.0  # the fallback for what another process was asked
+# A try costs little, and what a node lacks that came back holds up its groups there.
+BACKOFF = Backoff(first_s=0.25, max_s=5.0)
 LANE_PAGE = 16
 IDLE_S = 30.0
 """How long a lane waits for more before it ends."""
