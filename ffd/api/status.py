@@ -113,10 +113,12 @@ def _named(values: Sequences | Backlog) -> Facts:
 
 def _blocked(each: Blocked) -> Facts:
     topic = {"topic": each.topic} if each.topic else {}
+    group = {"group": each.group} if each.group else {}
     message = {"message": format_uuid(each.message)} if each.message else {}
     error = {"error": each.error} if each.error else {}
     return {
         **topic,
+        **group,
         "context": each.context.hex(),
         **message,
         "batch": format_uuid(each.batch),

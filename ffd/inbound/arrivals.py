@@ -7,16 +7,16 @@ verify (FireFly reference 6.3), on every member alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from ffd.model.batch import Batch, ContentDropped, parse_batch, verify_batch
+from ffd.model.batch import Batch, ContentDropped, ReceivedMessage, parse_batch, verify_batch
 from ffd.model.data import Data
 from ffd.model.errors import Invalid
 from ffd.model.event import BLOCKCHAIN_EVENT_RECEIVED, TOPIC_BATCH_PIN
-from ffd.model.ids import format_uuid, parse_uuid, sha256
+from ffd.model.ids import format_uuid, parse_uuid, sha256, stand_in_id
 from ffd.model.message import BATCH_PIN, BROADCAST, CONTRACT_INVOKE_PIN
 from ffd.model.namespace import Namespace
 from ffd.ports.ledger import CONTRACT_INVOKE_PIN_ACTION, LedgerEvent
@@ -65,6 +65,18 @@ def pinned_batch(world: World, ledger: str, event: LedgerEvent) -> PinnedBatch |
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """What was stored of a batch: its row, and the messages that were new by the id they are kept under.
+
+    These have sequences from `first` on.
+    """
+
+    row: BatchRow
+    messages: Mapping[bytes, ReceivedMessage]
+    first: int
+
+
 def tx_type(action: str) -> str:
     """The transaction type behind a ledger action."""
     return CONTRACT_INVOKE_PIN if action == CONTRACT_INVOKE_PIN_ACTION else BATCH_PIN
@@ -99,8 +111,8 @@ class Arrivals:
     def _order_download(self, tx: Transaction, event: PinnedBatch, now: int) -> None:
         if not event.payload_ref:
             return
-        found = batches.find(tx, self.namespace.number, event.batch)
-        if found is None or (found.hash == event.batch_hash and found.confirmed is None):
+        found = batches.find_pinned(tx, self.namespace.number, event.batch, event.batch_hash)
+        if found is None or found.hash != event.batch_hash or found.confirmed is None:
             input = {"payloadRef": event.payload_ref}
             operations.insert(tx, self._order(event.tx, operations.DOWNLOAD_BATCH, input, now))
             tx.ring("downloads")
@@ -117,77 +129,88 @@ class Arrivals:
 
         A batch that this node sealed is not stored again: that its very bytes came back says that all can read it.
         """
-        own = batches.find(tx, self.namespace.number, batch)
+        own = batches.find_pinned(tx, self.namespace.number, batch, batch_hash)
         if own is not None and own.sealed and own.hash == batch_hash:
             if own.payload_hash != sha256(payload.content):
                 return False
             batches.mark_confirmed(tx, own.sequence, self.world.now())
         elif payload.batch is None or not _is_pinned(payload.batch, batch, batch_hash):
             return False
-        elif own is None:
+        elif own is None or own.hash != batch_hash:
             self.store_batch(tx, payload.batch, content=payload.refusal is None)
         pins.rewind(tx, self.namespace.number, batch)
         return True
 
-    def store_batch(self, tx: Transaction, batch: Batch, *, content: bool = True) -> BatchRow:
+    def store_batch(self, tx: Transaction, batch: Batch, *, content: bool = True) -> StoredBatch:
         """A received batch: the row always, what it carries only when all of it verifies.
 
         Masked pins of it that the aggregator has passed were nobody's, as far as it knew: they wait from now on.
         """
-        head, now = batch.head, self.world.now()
+        head, now, number = batch.head, self.world.now(), self.namespace.number
+        id = parse_uuid(head.id)
+        if batches.find(tx, number, id) is not None:
+            id = stand_in_id(id, head.hash)
         row = BatchRow(
-            sequence=batches.next_sequence(tx), id=parse_uuid(head.id), namespace=self.namespace.number,
+            sequence=batches.next_sequence(tx), id=id, namespace=number,
             type=head.type, node=parse_uuid(head.node) if head.node else None,
             group_hash=bytes.fromhex(head.group) if head.group else None, author=head.author, key=head.key,
             created=head.created, hash=head.hash, manifest=batch.manifest_json, tx=parse_uuid(head.tx_id),
             tx_type=head.tx_type, sealed=0, payload_hash=sha256(batch.raw), payload_ref=None, sent=None, confirmed=now,
         )  # fmt: skip
         batches.insert(tx, row)
-        known = self.known_data(tx, batch) if content else None
-        if known is not None:
-            self._store_content(tx, batch, row.sequence, known)
+        stored = self._store_content(tx, batch, row) if content else StoredBatch(row, {}, 0)
         passed = offsets.read(tx, offsets.AGGREGATOR, self.namespace.name) or 0
-        pins.wait_masked(tx, self.namespace.number, row.id, passed, now)
-        return row
+        pins.wait_masked(tx, number, parse_uuid(head.id), head.hash, passed, now)
+        return stored
 
-    def known_data(self, tx: Transaction, batch: Batch) -> dict[str, int] | None:
-        """The data of a batch that is here already; None when one of them is here under another hash."""
+    def _store_content(self, tx: Transaction, batch: Batch, row: BatchRow) -> StoredBatch:
+        items, known = self._items_of(tx, batch)
+        new: dict[bytes, ReceivedMessage] = {}
+        for received in batch.messages:
+            # A batch may name a message twice, or not at all: neither may fail the transaction of everybody's pins.
+            id = self._id_for(tx, received, new) if received.header.id else None
+            if id is not None:
+                new[id] = received
+        first = messages.append(
+            tx, self.namespace.number, [_new_message(id, each, items) for id, each in new.items()],
+            state=messages.PENDING, known=known, batch=row.sequence,
+        ) if new else 0  # fmt: skip
+        if batch.head.type == BROADCAST:
+            self._order_blobs(tx, row.tx, items.values())
+        return StoredBatch(row, new, first)
+
+    def _items_of(self, tx: Transaction, batch: Batch) -> tuple[dict[str, Data], dict[str, int]]:
+        """The data items by the id that messages name, as they are kept; the sequences of those that are here."""
+        items: dict[str, Data] = {}
         known: dict[str, int] = {}
         for item in batch.data:
             found = messages.find_data(tx, self.namespace.number, parse_uuid(item.id))
+            kept = item
             if found is not None and found[1].hash != item.hash:
-                return None
+                kept = msgspec.structs.replace(item, id=format_uuid(stand_in_id(parse_uuid(item.id), item.hash)))
+                found = messages.find_data(tx, self.namespace.number, parse_uuid(kept.id))
+            items[item.id] = kept
             if found is not None:
-                known[item.id] = found[0]
-        return known
+                known[kept.id] = found[0]
+        return items, known
 
-    def _store_content(self, tx: Transaction, batch: Batch, row: int, known: dict[str, int]) -> None:
-        items: dict[str, Data] = {item.id: item for item in batch.data}
-        new: dict[str, NewMessage] = {}
-        for received in batch.messages:
-            id = received.header.id
-            # A batch may name a message twice, or not at all: neither may fail the transaction of everybody's pins.
-            if id and id not in new and messages.exists(tx, self.namespace.number, parse_uuid(id)) is None:
-                new[id] = NewMessage(
-                    parse_uuid(id), received.header_json, received.hash, received.refs_json, 0,
-                    [items[ref.id] for ref in received.refs], pins=_pins_text(received.pins),
-                )  # fmt: skip
-        if new:
-            messages.append(
-                tx, self.namespace.number, list(new.values()), state=messages.PENDING, known=known, batch=row
-            )
-        if batch.head.type == BROADCAST:
-            self._order_blobs(tx, batch)
+    def _id_for(self, tx: Transaction, received: ReceivedMessage, new: Mapping[bytes, ReceivedMessage]) -> bytes | None:
+        """Under which id a message is kept; None when it is here."""
+        id = parse_uuid(received.header.id)
+        for each in (id, stand_in_id(id, received.hash)):
+            here = new[each].hash if each in new else messages.exists(tx, self.namespace.number, each)
+            if here is None or here == received.hash:
+                return each if here is None else None
+        return None
 
-    def _order_blobs(self, tx: Transaction, batch: Batch) -> None:
+    def _order_blobs(self, tx: Transaction, transaction: bytes, items: Iterable[Data]) -> None:
         """Order the blobs of a batch that are not here, each once."""
-        wanted = {item.blob.hash: (item.id, item.blob.public) for item in batch.data if item.blob and item.blob.hash}
+        wanted = {item.blob.hash: (item.id, item.blob.public) for item in items if item.blob and item.blob.hash}
         for hash, (id, reference) in wanted.items():
             if blobs.find(tx, self.namespace.number, bytes.fromhex(hash)) is not None:
                 continue
             input = {"dataId": id, "payloadRef": reference}
-            order = self._order(parse_uuid(batch.head.tx_id), operations.DOWNLOAD_BLOB, input, self.world.now())
-            operations.insert(tx, order)
+            operations.insert(tx, self._order(transaction, operations.DOWNLOAD_BLOB, input, self.world.now()))
             tx.ring("downloads")
 
     def settle_download(
@@ -196,6 +219,13 @@ class Arrivals:
         """Record that a download came to its end: with the batch, or with something that can never be it."""
         output = msgspec.json.encode({"batch": format_uuid(batch) if taken else None}).decode()
         operations.settle(tx, operation, SUCCEEDED, self.world.now(), output=output, error=refusal)
+
+
+def _new_message(id: bytes, received: ReceivedMessage, items: Mapping[str, Data]) -> NewMessage:
+    return NewMessage(
+        id, received.header_json, received.hash, received.refs_json, 0, [items[ref.id] for ref in received.refs],
+        pins=_pins_text(received.pins),
+    )  # fmt: skip
 
 
 def _pins_text(pins: Sequence[str]) -> str | None:

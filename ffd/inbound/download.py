@@ -60,16 +60,17 @@ class Fetcher:
 
     def is_own(self, batch: bytes, batch_hash: bytes) -> bool:
         """Did this node seal the batch?"""
-        found = self._find(batch)
+        found = self._find(batch, batch_hash)
         return found is not None and bool(found.sealed) and found.hash == batch_hash
 
     def _is_here(self, batch: bytes, batch_hash: bytes) -> bool:
         """Was it read before? Ledgers say things twice, and are read again for a namespace that joins late."""
-        found = self._find(batch)
+        found = self._find(batch, batch_hash)
         return found is not None and found.confirmed is not None and found.hash == batch_hash
 
-    def _find(self, batch: bytes) -> BatchRow | None:
-        return self._store.peek(lambda tx: batches.find(tx, self.arrivals.namespace.number, batch))
+    def _find(self, batch: bytes, batch_hash: bytes) -> BatchRow | None:
+        number = self.arrivals.namespace.number
+        return self._store.peek(lambda tx: batches.find_pinned(tx, number, batch, batch_hash))
 
 
 class Downloads:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 
 from ffd.inbound import rewind
-from ffd.inbound.arrivals import Arrivals
+from ffd.inbound.arrivals import Arrivals, StoredBatch
 from ffd.inbound.order import Cause
 from ffd.model.batch import Batch, ReceivedMessage, Wrapper, parse_wrapper, verify_batch
 from ffd.model.errors import Away, Invalid, NotFound
@@ -131,20 +131,17 @@ class _Reception:
 
     def take(self) -> None:
         """Take the batch, unless it is here. Raises Away, Invalid."""
-        id = parse_uuid(self._batch.head.id)
+        id, hash = parse_uuid(self._batch.head.id), self._batch.head.hash
         self._check_sender()
-        found = batches.find(self._tx, self._number, id)
-        if found is not None and found.hash != self._batch.head.hash:
-            raise Invalid("FFD4225", f"another batch {self._batch.head.id} is here: send it under an id of its own")
-        if found is not None:
+        found = batches.find_pinned(self._tx, self._number, id, hash)
+        if found is not None and found.hash == hash:
             return
         unpinned = self._batch.head.tx_type == UNPINNED
         self._know_group(needed=unpinned)
-        self._check_new()
-        row = self._arrivals.store_batch(self._tx, self._batch)
+        stored = self._arrivals.store_batch(self._tx, self._batch)
         refusals.forget(self._tx, self._number, id)
         if unpinned:
-            self._confirm(row)
+            self._confirm(stored)
         else:
             pins.rewind(self._tx, self._number, id)
 
@@ -196,44 +193,23 @@ class _Reception:
                 raise
             return None
 
-    def _check_new(self) -> None:
-        """Is nothing of the batch here in another form? An id says nothing: who heard of one can use it again."""
-        for received in self._batch.messages:
-            known = messages.exists(self._tx, self._number, parse_uuid(received.header.id))
-            if known is not None and known != received.hash:
-                raise Invalid(
-                    "FFD4227", f"another message {received.header.id} is here: send it under an id of its own"
-                )
-        if self._arrivals.known_data(self._tx, self._batch) is None:
-            raise Invalid(
-                "FFD4227",
-                f"data of batch {self._batch.head.id} are here in another form: send them under their own ids",
-            )
-
-    def _confirm(self, row: BatchRow) -> None:
+    def _confirm(self, stored: StoredBatch) -> None:
         """Confirm messages that have no pin: in the order in which their author's node sent them."""
+        row, first, last = stored.row, stored.first, stored.first + len(stored.messages) - 1
         operations.ensure_transaction(self._tx, self._number, row.tx, row.tx_type, self._now)
-        ids = [parse_uuid(received.header.id) for received in self._batch.messages]
-        found = messages.in_batch(self._tx, row.sequence, ids, self._number)
-        new = [each for each in found if each is not None and each.batch == row.sequence]
-        missing = messages.needing_more(self._tx, new[0].sequence, new[-1].sequence) if new else {}
-        for _, blob in missing.values():
+        for _, blob in messages.needing_more(self._tx, first, last).values():
             if blob is not None:
-                raise Away("FFD4228", f"blob {blob} of batch {self._batch.head.id} is not here: send it first")
-        messages.confirm(self._tx, sorted({each.sequence for each in new}), self._now)
-        fresh, told = {each.id for each in new}, {each.header.id: each for each in self._batch.messages}
-        for received in told.values():
-            if parse_uuid(received.header.id) in fresh:
-                events.append(self._tx, self._told(received, row))
+                raise Away("FFD4226", f"blob {blob} of batch {self._batch.head.id} is not here: send it first")
+        messages.confirm(self._tx, range(first, last + 1), self._now)
+        for id, received in stored.messages.items():
+            events.append(self._tx, self._told(id, received, row))
 
-    def _told(self, received: ReceivedMessage, row: BatchRow) -> list[NewEvent]:
+    def _told(self, id: bytes, received: ReceivedMessage, row: BatchRow) -> list[NewEvent]:
         """One event for each topic of a message, in header order."""
-        header, id = received.header, parse_uuid(received.header.id)
+        header, world = received.header, self._arrivals.world
         correlator = parse_uuid(header.cid) if header.cid else None
         return [
-            NewEvent(
-                self._arrivals.world.new_id(), self._number, MESSAGE_CONFIRMED, id, correlator, row.tx, topic, self._now
-            )
+            NewEvent(world.new_id(), self._number, MESSAGE_CONFIRMED, id, correlator, row.tx, topic, self._now)
             for topic in header.topics
         ]
 
@@ -260,13 +236,13 @@ def _check_private(batch: Batch, network_name: str) -> None:
     verify_batch(batch, network_name)
     head = batch.head
     if head.type != PRIVATE or not head.group or not head.node:
-        raise Invalid("FFD4229", f"batch {head.id} of the type {head.type[:80]!r} names no group, or no node")
+        raise Invalid("FFD4225", f"batch {head.id} of the type {head.type[:80]!r} names no group, or no node")
     for received in batch.messages:
         header = received.header
         if header.type not in PRIVATE_TYPES or header.group != head.group or not header.id:
-            raise Invalid("FFD4230", f"message '{header.id}' of batch {head.id} is not of its group {head.group}")
+            raise Invalid("FFD4227", f"message '{header.id}' of batch {head.id} is not of its group {head.group}")
         if header.txtype != head.tx_type:
             raise Invalid(
-                "FFD4231",
+                "FFD4228",
                 f"message '{header.id}' is of the transaction type {header.txtype}, its batch of {head.tx_type}",
             )

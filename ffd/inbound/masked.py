@@ -107,6 +107,6 @@ class Lines:
 
 def _may_go(pin: MaskedPin, line: Line, member: str) -> bool:
     """Is this the member's, as far as anybody here knows?"""
-    if not pin.waits or pin.author is None:
+    if pin.cause is None or pin.author is None:
         return True
     return pin.author == member and pin.context == line.context

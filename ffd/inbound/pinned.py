@@ -10,8 +10,8 @@ import msgspec
 from ffd.inbound.order import Cause, Turn
 from ffd.inbound.verdict import HeaderView
 from ffd.model.context import broadcast_context
-from ffd.model.ids import format_uuid
-from ffd.model.manifest import manifest_messages
+from ffd.model.ids import format_uuid, stand_in_id
+from ffd.model.manifest import ManifestMessage, manifest_messages
 from ffd.model.message import DEFINITION, PRIVATE_TYPES
 from ffd.store import Transaction, batches, messages
 from ffd.store.batches import BatchRow
@@ -58,7 +58,7 @@ def messages_behind(tx: Transaction, namespace: int, rows: Sequence[PinRow]) -> 
 def _messages_of(tx: Transaction, namespace: int, rows: list[PinRow]) -> list[PinnedMessage]:
     """The messages of one pinned batch; while the batch is not here, one for each of its pins."""
     first = rows[0]
-    batch = batches.find(tx, namespace, first.batch)
+    batch = batches.find_pinned(tx, namespace, first.batch, first.batch_hash)
     if batch is None or not _is_here(batch, first):
         return [_absent(row, Cause.PAYLOAD) for row in rows]
     if batch.hash != first.batch_hash:
@@ -70,14 +70,24 @@ def _messages_of(tx: Transaction, namespace: int, rows: list[PinRow]) -> list[Pi
         index = owners[row.position] if row.position < len(owners) else NOBODY
         by_message.setdefault((index, row.event), []).append(row)
     stored = messages.in_batch(tx, batch.sequence, [entry.raw_id for entry in listed], namespace)
-    # An id says nothing: whoever heard of a message can list its id in a batch of its own.
-    mine = [m if m is not None and m.hash.hex() == e.hash else None for m, e in zip(stored, listed, strict=True)]
+    mine = [_with_hash(tx, namespace, m, e) for m, e in zip(stored, listed, strict=True)]
     needs = _needs(tx, mine)
     pinned = _masked if first.masked else _broadcast
     return [
         pinned(group, None if index == NOBODY else mine[index], needs, index)
         for (index, _), group in by_message.items()
     ]
+
+
+def _with_hash(
+    tx: Transaction, namespace: int, found: BatchedMessage | None, listed: ManifestMessage
+) -> BatchedMessage | None:
+    """The message that a manifest means: whoever heard of another one's id can list it in a batch of its own."""
+    if found is None or found.hash.hex() == listed.hash:
+        return found
+    hash = bytes.fromhex(listed.hash)
+    again = messages.find_batched(tx, namespace, stand_in_id(listed.raw_id, hash))
+    return again if again is not None and again.hash == hash else None
 
 
 def _is_here(batch: BatchRow, pin: PinRow) -> bool:

@@ -20,11 +20,13 @@ from ffd.model.errors import Invalid
 from ffd.model.group import parse_group
 from ffd.model.ids import format_uuid
 from ffd.model.message import GROUP_INIT
-from ffd.store import groups, messages, nextpins, pins
+from ffd.store import batches, groups, messages, nextpins, pins
 from ffd.store.groups import GroupRow
 from ffd.store.messages import BatchedMessage
 from ffd.store.pins import MaskedPin, PinRow, WaitingPin
 
+ABSENT = frozenset({Cause.PAYLOAD, Cause.MISMATCH})
+"""The causes of pins whose batch is not here."""
 NO_AUTHOR = ""
 """Whose pin it is of which nobody's message can ever be behind."""
 
@@ -94,17 +96,28 @@ class PrivateTurns:
         ]
         self._own[each.first_pin] = lines
         for line, pin in zip(lines, each.pins, strict=True):
-            if line.expected[header.author].hash == pin.hash or each.idle:
+            if line.expected[header.author].hash == pin.hash:
                 continue
-            each.idle = self._can_never_go(pin, line, header.author)
-            each.cause, each.subject = Cause.NONCE if each.idle else Cause.GAP, line.context.hex()
+            if self._can_never_go(pin, line, header.author):
+                each.cause, each.subject, each.idle = Cause.NONCE, line.context.hex(), True
+                return
+            if each.cause is None:
+                each.cause, each.subject = Cause.GAP, line.context.hex()
 
     def _can_never_go(self, pin: PinRow, line: Line, author: str) -> bool:
         """Was the nonce of an unexpected pin used, or is it another member's?"""
-        if pins.is_spent(self._tx, self._number, pin, self._through):
+        if self._is_spent(pin):
             return True
         expecting = self._lines.expecting(pin.hash)
         return expecting is not None and expecting != (line.context, author)
+
+    def _is_spent(self, pin: PinRow) -> bool:
+        """Was another pin dispatched that looks like this one? That is whose batch is here, and which does not wait."""
+        for gone in pins.gone_with(self._tx, self._number, pin, self._through):
+            batch = batches.find_pinned(self._tx, self._number, gone.batch, gone.batch_hash)
+            if batch is not None and batch.hash == gone.batch_hash and (batch.sealed or batch.confirmed is not None):
+                return True
+        return False
 
     def wait_turn(self, each: PinnedMessage) -> None:
         """Note the context, if there is one, in which another pin goes first."""
@@ -135,16 +148,23 @@ class PrivateTurns:
             if next is not None:
                 self._hold(next, line.context)
             return []
-        alike = [pin.sequence for pin in pins.masked_with(self._tx, self._number, gone.hash) if pin.message is not None]
+        freed = self._alike(gone)
+        if next is not None and next.cause == Cause.GAP:
+            freed.append(next.sequence)
         first = self._lines.first(line)
-        if first is None:
-            return alike
-        self._hold(first, line.context)
-        return alike if first.message is None else [*alike, first.sequence]
+        if first is not None:
+            self._hold(first, line.context)
+        return freed if first is None or first.message is None else [*freed, first.sequence]
+
+    def _alike(self, gone: PinRow) -> list[int]:
+        """The pins that waited and look like one that was dispatched; those that nobody has read concern nobody now."""
+        waiting = [pin for pin in pins.masked_with(self._tx, self._number, gone.hash) if pin.cause is not None]
+        pins.release(self._tx, [pin.sequence for pin in waiting if pin.cause in ABSENT])
+        return [pin.sequence for pin in waiting if pin.message is not None]
 
     def _hold(self, pin: MaskedPin, context: bytes) -> None:
         """Of a pin that holds up a context and is not here, say so."""
-        if pin.waits or pin.sequence > self._through:
+        if pin.cause is not None or pin.sequence > self._through:
             return
         row = pins.row_of(self._tx, pin.sequence)
         self._leave([_absent(row, Cause.PAYLOAD, context)])
@@ -174,7 +194,7 @@ class PrivateTurns:
             expecting = self._lines.expecting(pin.hash) if self._any_expected else None
             if expecting is not None:
                 found.append(_absent(pin, cause, expecting[0]))
-            elif cause is not Cause.PAYLOAD:
+            elif cause not in ABSENT:
                 found.append(_absent(pin, cause, pin.hash))
         return found
 
@@ -192,7 +212,8 @@ class PrivateTurns:
 
     def _tell_held_up(self, context: bytes) -> None:
         """Something else is known of a pin that held up a context: who waits there looks again."""
-        rewind.known(self._tx, self._number, Cause.ORDER, context.hex())
+        for cause in (Cause.ORDER, Cause.GAP):
+            rewind.known(self._tx, self._number, cause, context.hex())
 
     def write(self) -> None:
         """Keep what is expected now."""

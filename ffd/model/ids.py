@@ -20,6 +20,14 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def stand_in_id(id: bytes, hash: bytes) -> bytes:
+    """The 16 bytes under which a node keeps what has this hash, when it has something else under its own id already.
+
+    An id is what its sender chose, and who has heard of one can use it again. So nobody's content is kept out by that.
+    """
+    return sha256(id + hash)[:16]
+
+
 def format_uuid(raw: bytes) -> str:
     """The lower-case 8-4-4-4-12 text of 16 bytes."""
     digits = raw.hex()

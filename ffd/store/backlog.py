@@ -28,8 +28,9 @@ class Backlog(NamedTuple):
 class Blocked(NamedTuple):
     """A context that waits: the pin that holds it, for what cause, and how many `pins` wait in all.
 
-    `message` is None while it is not here, and `topic` while no message that waits there is; `subject` is the thing
-    whose arrival ends it, and `error` why it could not be had when it was last tried.
+    `message` is None while it is not here, and `topic` and `group` (hex, of a private context) while no message that
+    waits there is; `subject` is the thing whose arrival ends it, and `error` why it could not be had when it was last
+    tried, or why it was refused when it last came.
     """
 
     topic: str | None
@@ -41,6 +42,7 @@ class Blocked(NamedTuple):
     since: int
     pins: int
     error: str | None = None
+    group: str | None = None
 
 
 def sequences(tx: Transaction) -> Sequences:
@@ -66,13 +68,17 @@ def blocked(tx: Transaction, namespace: int, *, limit: int) -> list[Blocked]:
     rows = tx.execute(
         """
         SELECT c.topic, w.hash, w.message, w.batch, w.cause, w.subject, w.since, c.pins,
-               CASE w.cause WHEN 'payload' THEN (
+               CASE WHEN w.masked = 1 THEN (
+                   SELECT r.reason FROM refusals r WHERE r.batch = w.batch AND r.namespace = w.namespace)
+                    WHEN w.cause = 'payload' THEN (
                    SELECT o.error FROM pins p
                      JOIN blockchainevents e ON e.sequence = p.blockchainevent
                      JOIN operations o ON o.tx = e.tx AND o.type = ?
-                    WHERE p.sequence = w.pin ORDER BY o.sequence DESC LIMIT 1) END
-          FROM (SELECT hash, min(pin) AS pin, max(topic) AS topic, count(*) AS pins
-                  FROM waiting_pins WHERE namespace = ? GROUP BY hash) c
+                    WHERE p.sequence = w.pin ORDER BY o.sequence DESC LIMIT 1) END,
+               (SELECT m.header ->> '$.group' FROM messages m WHERE m.id = c.any_message AND m.namespace = w.namespace)
+          FROM (SELECT hash, min(pin) AS pin, max(topic) AS topic, count(*) AS pins,
+                       CASE masked WHEN 1 THEN max(message) END AS any_message
+                  FROM waiting_pins WHERE namespace = ? GROUP BY masked, hash) c
           JOIN waiting_pins w ON w.pin = c.pin
          ORDER BY w.pin LIMIT ?""",
         (DOWNLOAD_BATCH, namespace, limit),

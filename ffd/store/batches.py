@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ffd.model.ids import stand_in_id
 from ffd.store.transaction import Transaction
 
 
@@ -62,6 +63,14 @@ def at(tx: Transaction, sequence: int) -> BatchRow:
     """The batch of this sequence, which is there."""
     (row,) = tx.execute(f"SELECT {COLUMNS} FROM batches WHERE sequence = ?", (sequence,))
     return BatchRow(*row)
+
+
+def find_pinned(tx: Transaction, namespace: int, id: bytes, hash: bytes) -> BatchRow | None:
+    """The batch `id` that has this hash; if only one is here that has another hash, that one."""
+    found = find(tx, namespace, id)
+    if found is None or found.hash == hash:
+        return found
+    return find(tx, namespace, stand_in_id(id, hash)) or found
 
 
 def of_tx(tx: Transaction, namespace: int, transaction: bytes) -> BatchRow | None:

@@ -344,7 +344,7 @@ def in_batch(tx: Transaction, batch: int, ids: Sequence[bytes], namespace: int) 
             (*between, batch),
         )
         found = {row[1]: BatchedMessage(*row) for row in rows}
-    return [found.get(id) or _find_batched(tx, namespace, id) for id in ids]
+    return [found.get(id) or find_batched(tx, namespace, id) for id in ids]
 
 
 def _range_of(tx: Transaction, ids: Sequence[bytes], namespace: int) -> tuple[int, int] | None:
@@ -361,7 +361,8 @@ def sequence_of(tx: Transaction, namespace: int, id: bytes) -> int | None:
     return found
 
 
-def _find_batched(tx: Transaction, namespace: int, id: bytes) -> BatchedMessage | None:
+def find_batched(tx: Transaction, namespace: int, id: bytes) -> BatchedMessage | None:
+    """One message, as the aggregator looks at it."""
     row = tx.one(
         """
         SELECT m.sequence, m.id, m.header, m.hash, s.state, s.batch

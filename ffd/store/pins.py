@@ -68,10 +68,10 @@ class WaitingPin(msgspec.Struct, frozen=True):
 
 
 class MaskedPin(NamedTuple):
-    """A masked pin that looks as one is expected to; `waits` when it was left behind, then as in its waiting row."""
+    """A masked pin that looks as one is expected to, as in its waiting row; without a `cause` when it has none."""
 
     sequence: int
-    waits: bool
+    cause: str | None
     context: bytes | None
     author: str | None
     message: bytes | None
@@ -242,38 +242,36 @@ def masked_with(tx: Transaction, namespace: int, hash: bytes) -> Iterator[Masked
     """The masked pins that look like this, in ledger order."""
     rows = tx.execute(
         """
-        SELECT p.sequence, w.pin IS NOT NULL, w.hash, w.author, w.message
+        SELECT p.sequence, w.cause, w.hash, w.author, w.message
           FROM pins p LEFT JOIN waiting_pins w ON w.pin = p.sequence
          WHERE p.hash = ? AND p.namespace = ? AND p.masked = 1 ORDER BY p.sequence""",
         (hash, namespace),
     )
-    return (MaskedPin(row[0], bool(row[1]), *row[2:]) for row in rows)
+    return (MaskedPin(*row) for row in rows)
 
 
-def is_spent(tx: Transaction, namespace: int, pin: PinRow, through: int) -> bool:
-    """Was another masked pin, up to `through`, dispatched that looks like this one? Its batch is here, it waits not."""
-    found = tx.value(
-        """
-        SELECT 1 FROM pins p JOIN blockchainevents e ON e.sequence = p.blockchainevent
-          JOIN batches b ON b.id = e.batch AND b.namespace = e.namespace AND b.hash = e.batch_hash
+def gone_with(tx: Transaction, namespace: int, pin: PinRow, through: int) -> Iterator[PinRow]:
+    """The other masked pins up to `through` that look like this one and do not wait."""
+    rows = tx.execute(
+        f"""
+        {PIN}
          WHERE p.hash = ? AND p.namespace = ? AND p.masked = 1 AND p.sequence <= ? AND p.sequence <> ?
-           AND (b.confirmed IS NOT NULL OR b.sealed = 1)
-           AND NOT EXISTS (SELECT 1 FROM waiting_pins w WHERE w.pin = p.sequence) LIMIT 1""",
+           AND NOT EXISTS (SELECT 1 FROM waiting_pins w WHERE w.pin = p.sequence) ORDER BY p.sequence""",
         (pin.hash, namespace, through, pin.sequence),
     )
-    return found is not None
+    return (PinRow(*row) for row in rows)
 
 
-def wait_masked(tx: Transaction, namespace: int, batch: bytes, through: int, now: int) -> None:
+def wait_masked(tx: Transaction, namespace: int, batch: bytes, hash: bytes, through: int, now: int) -> None:
     """Let the masked pins of a batch that has just come wait, up to `through`: the aggregator has passed those."""
     tx.execute(
         """
         INSERT INTO waiting_pins (pin, namespace, hash, batch, cause, subject, signer, masked, since)
         SELECT p.sequence, p.namespace, p.hash, e.batch, 'order', '', e.signer, 1, ?
           FROM blockchainevents e JOIN pins p ON p.blockchainevent = e.sequence
-         WHERE e.namespace = ? AND e.batch = ? AND p.masked = 1 AND p.sequence <= ?
-            ON CONFLICT (pin) DO NOTHING""",
-        (now, namespace, batch, through),
+         WHERE e.namespace = ? AND e.batch = ? AND e.batch_hash = ? AND p.masked = 1 AND p.sequence <= ?
+            ON CONFLICT (pin) DO UPDATE SET cause = excluded.cause, subject = excluded.subject""",
+        (now, namespace, batch, hash, through),
     )
 
 

@@ -99,10 +99,14 @@ class Member:
 
     def event(self, parcel: Parcel, **other: Any) -> PinnedBatch:
         """The next ledger event, which pins a batch."""
-        self.pinned += 1
         fields = {
             "signer": parcel.key, "batch": parcel.id, "batch_hash": parcel.hash, "contexts": parcel.contexts
         } | other  # fmt: skip
+        return self.next_event(**fields)
+
+    def next_event(self, **fields: Any) -> PinnedBatch:
+        """The next ledger event, whatever it pins."""
+        self.pinned += 1
         return ledger_event(self.world, self.pinned, **fields)
 
     async def bring(self, batch: bytes, hash: bytes, payload: ReadPayload) -> bool:
