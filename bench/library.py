@@ -51,7 +51,7 @@ def fill(database: Path, messages: int, seed: int = 7) -> None:
     try:
         for pragma in PRAGMAS:
             connection.execute(pragma)
-        namespace, name = next(connection.execute("SELECT id, name FROM namespaces ORDER BY id"))
+        namespace, name = next(connection.execute("SELECT id, name FROM namespaces WHERE id > 0 ORDER BY id"))
         library = _Library(Random(seed), namespace, messages)
         with connection:
             for rows in library.parts():

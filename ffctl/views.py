@@ -1,6 +1,7 @@
 """How each kind of object is shown: the columns of its table, what identifies it, and short names for `--format`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ffctl.output import Column, View
@@ -119,6 +120,15 @@ DELIVERY = View(
         ("values", values),
     ),
 )
+
+
+def spanning(view: View, namespace: str) -> View:
+    """A view of events; where these may be of any namespace, it says of which."""
+    if namespace != "*":
+        return view
+    first, second, *others = view.columns
+    return replace(view, columns=(first, second, Column("NAMESPACE", "namespace", 12, 9), *others))
+
 
 BATCH = View(
     (

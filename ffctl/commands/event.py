@@ -12,7 +12,7 @@ from ffctl.options import Follow, Last, Since, Topics, Types, Until, exactly, kn
 from ffctl.output import show
 from ffctl.settings import client_of, settings_of
 from ffctl.tree import examples
-from ffctl.views import EVENT
+from ffctl.views import EVENT, spanning
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -57,7 +57,9 @@ def list_events(
         *([("sequence", f"[>{after}")] if after is not None else []),
         *([("fetchreferences", "true")] if references else []),
     ]
-    show_list(settings_of(ctx), Collection(client_of(ctx).events, EVENT), query, last=last, follow=follow)
+    settings = settings_of(ctx)
+    collection = Collection(client_of(ctx).events, spanning(EVENT, settings.namespace))
+    show_list(settings, collection, query, last=last, follow=follow)
 
 
 @app.command(

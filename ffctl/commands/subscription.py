@@ -49,6 +49,7 @@ def sub() -> None:
     epilog=examples(
         "ffctl sub create worker --topic orders --from oldest",
         "ffctl sub create audit --filter 'message.tag=^(paid|refunded)$'",
+        "ffctl sub create everything --namespace '*'  # of all namespaces, in one order",
     ),
 )
 def create_subscription(

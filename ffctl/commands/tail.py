@@ -12,7 +12,7 @@ from ffctl.output import Printer
 from ffctl.settings import client_of, settings_of
 from ffctl.talk import Talk
 from ffctl.tree import examples
-from ffctl.views import DELIVERY
+from ffctl.views import DELIVERY, spanning
 
 if TYPE_CHECKING:
     from ffctl.client import Client
@@ -80,7 +80,7 @@ def tail(
     once, whatever happens to the reader. Ctrl-C ends with a summary and exit code 130; when ffd goes away it is 5.
     """
     settings = settings_of(ctx)
-    printer = Printer(settings, DELIVERY)
+    printer = Printer(settings, spanning(DELIVERY, settings.namespace))
     asked = wanted(topic, type, tag, author, filter)
     idle_s = None if idle is None else seconds(idle, "--idle")
     _check(

@@ -85,24 +85,27 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "blobs", data.list_blobs, "blobs", answer="[Blob]", ours=True),
     Route("GET", "blobs/{hash}", data.get_blob, answer="Bytes", media=BYTES, ours=True),
     Route("GET", "datasubpaths/{parent:path}", data.get_subpaths, answer="[Text]"),
-    Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]"),
-    Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent"),
+    Route("GET", "events", events.list_events, "events", events.FETCH, answer="[Event] | [EnrichedEvent]", spans=True),
+    Route("GET", "events/{id}", events.get_event, switches=events.FETCH, answer="Event | EnrichedEvent", spans=True),
     Route(
         "POST", "subscriptions", subscriptions.create_subscription,
-        body="NewSubscription", answer="Subscription", statuses=(201,),
+        body="NewSubscription", answer="Subscription", statuses=(201,), spans=True,
     ),
     Route(
-        "PUT", "subscriptions", subscriptions.put_subscription, body="NewSubscription", answer="Subscription"
+        "PUT", "subscriptions", subscriptions.put_subscription,
+        body="NewSubscription", answer="Subscription", spans=True,
     ),
-    Route("GET", "subscriptions", subscriptions.list_subscriptions, "subscriptions", answer="[Subscription]"),
+    Route(
+        "GET", "subscriptions", subscriptions.list_subscriptions, "subscriptions", answer="[Subscription]", spans=True
+    ),
     Route(
         "GET", "subscriptions/{id}", subscriptions.get_subscription, switches=("fetchstatus",),
-        answer="Subscription", kinds=NAMED,
+        answer="Subscription", kinds=NAMED, spans=True,
     ),
-    Route("DELETE", "subscriptions/{id}", subscriptions.delete_subscription, statuses=(204,), kinds=NAMED),
+    Route("DELETE", "subscriptions/{id}", subscriptions.delete_subscription, statuses=(204,), kinds=NAMED, spans=True),
     Route(
         "GET", "subscriptions/{id}/events", history.get_subscription_events, "events",
-        answer="EventPage", asks=("startsequence:int", "endsequence:int"), kinds=NAMED,
+        answer="EventPage", asks=("startsequence:int", "endsequence:int"), kinds=NAMED, spans=True,
     ),
     Route("GET", "batches", batches.list_batches, "batches", answer="[Batch]"),
     Route("GET", "batches/{id}", batches.get_batch, answer="Batch"),

@@ -20,7 +20,7 @@ from ffd.api.envelope import check_names
 from ffd.model.canonical import decode_envelope
 from ffd.model.errors import FfdError, Full, Invalid, NotFound
 from ffd.model.ids import format_uuid, parse_uuid
-from ffd.model.namespace import Namespace
+from ffd.model.namespace import EVERY_NAMESPACE, EVERYWHERE, Namespace
 from ffd.model.query import Condition, Group, Query
 from ffd.model.times import parse_duration
 from ffd.store import Transaction, search
@@ -69,8 +69,12 @@ class Call:
 
     @cached_property
     def namespace(self) -> Namespace:
-        """The namespace in the path, or the default one. Raises NotFound FF10436."""
-        return self.desk.namespace(self.path.get("ns", self.desk.default_namespace))
+        """The namespace in the path, or the default one; all of them where the route spans them.
+
+        Raises NotFound FF10436.
+        """
+        name = self.path.get("ns", self.desk.default_namespace)
+        return EVERYWHERE if name == EVERY_NAMESPACE else self.desk.namespace(name)
 
     @property
     def caller(self) -> Caller:

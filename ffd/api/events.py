@@ -7,7 +7,7 @@ from ffd.delivery.enrich import encode
 from ffd.model import event as model
 from ffd.model.event import Event
 from ffd.model.ids import format_uuid
-from ffd.store import Transaction, deliveries
+from ffd.store import Transaction, deliveries, namespaces
 from ffd.store.collections import EVENTS
 from ffd.store.events import EventRow
 
@@ -16,10 +16,10 @@ FETCH = ("fetchreferences", "fetchreference")
 
 async def list_events(call: Call) -> Answer:
     """Find events; with `fetchreferences` what they speak of is inside."""
-    name = call.namespace.name
     if call.flag(*FETCH):
         return await listing(call, EVENTS, _enriched_json)
-    return await listing(call, EVENTS, lambda _tx, event: event_json(event, name))
+    names = call.desk.store.peek(namespaces.names)
+    return await listing(call, EVENTS, lambda _tx, event: event_json(event, names[event.namespace]))
 
 
 async def get_event(call: Call) -> Answer:
@@ -27,7 +27,7 @@ async def get_event(call: Call) -> Answer:
     event = one_of(call, EVENTS, "id", "event")
     if call.flag(*FETCH):
         return object_of(await call.desk.store.read(lambda tx: _enriched_json(tx, event)))
-    return object_of(event_json(event, call.namespace.name))
+    return object_of(event_json(event, call.desk.store.peek(namespaces.names)[event.namespace]))
 
 
 def event_json(row: EventRow, namespace: str) -> str:

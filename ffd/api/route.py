@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ffd.api.call import Handler
 from ffd.api.caller import Caller
+from ffd.model.errors import Invalid
+from ffd.model.namespace import EVERY_NAMESPACE
 
 API = "/api/v1"
 NAMESPACED = f"{API}/namespaces/{{ns}}"
@@ -27,7 +29,7 @@ class Route:
     `Message`, a list `[Message]`, or one of several, `Message | MessageInOut`; nothing is no body. `statuses` are those
     of success, `media` the type of an answer that is no JSON. `kinds` says of a part of the path what it is, if not
     what its name says (`PATH_KINDS` of `ffd.api.openapi`). `ours` marks what FireFly has not. `for_all` lets those ask
-    what is of no namespace who may not use the whole node.
+    what is of no namespace who may not use the whole node. `spans` lets it be asked of all namespaces at once, as `*`.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Route:
     kinds: Mapping[str, str] = field(default_factory=dict)
     ours: bool = False
     for_all: bool = False
+    spans: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -54,7 +57,17 @@ class Route:
         return f"{NAMESPACED}/{self.path}", f"{API}/{self.path}"
 
     def check(self, caller: Caller, namespace: str | None, default: str) -> None:
-        """May this caller ask, in the namespace of the path or in the default one? Raises Invalid FF00170 (403)."""
+        """May this caller ask, in the namespace of the path or in the default one? Raises Invalid FF00170 (403).
+
+        Of all namespaces at once only those may who may use the whole node; raises Invalid FFD2120 where nobody can.
+        """
+        if namespace == EVERY_NAMESPACE:
+            caller.check_node()
+            if not self.spans:
+                raise Invalid(
+                    "FFD2120", "Namespace '*' is all of them, which only events and subscriptions can be: name one"
+                )
+            return
         if not self.everywhere or namespace is not None:
             caller.check(namespace or default)
         elif not self.for_all:

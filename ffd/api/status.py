@@ -14,7 +14,7 @@ from ffd.api.desk import Desk, PluginFacts
 from ffd.api.namespaces import namespace_json
 from ffd.api.subscriptions import offset_of
 from ffd.model.ids import format_uuid
-from ffd.model.namespace import LEDGER_VERIFIER, Namespace
+from ffd.model.namespace import EVERYWHERE, LEDGER_VERIFIER, Namespace
 from ffd.model.times import format_time
 from ffd.store import Transaction, backlog, events, subscriptions
 from ffd.store.backlog import Backlog, Blocked, Sequences
@@ -131,10 +131,10 @@ def _blocked(each: Blocked) -> Facts:
 
 
 def _subscriptions(tx: Transaction, desk: Desk, caller: Caller, served: Mapping[str, int]) -> Sequence[Facts]:
-    """Every durable subscription in the caller's namespaces; `active` says that this process delivers it."""
+    """Every durable subscription that the caller may use; `active` says that this process delivers it."""
     newest: dict[int, int] = {}
     found: list[Facts] = []
-    configured = {each.number for each in desk.namespaces.values() if caller.may_use(each.name)}
+    configured = {each.number for each in (*desk.namespaces.values(), EVERYWHERE) if caller.may_use(each.name)}
     for row in subscriptions.every(tx):
         if row.namespace not in configured:
             continue

@@ -36,10 +36,9 @@ from ffd.api.frames import (
 from ffd.api.sessions import SessionFacts
 from ffd.api.sockets import Socket
 from ffd.delivery.matching import compile_filter
-from ffd.delivery.subscriptions import EVERY_NAMESPACE
 from ffd.model.errors import FfdError, Invalid, NotFound
 from ffd.model.ids import format_uuid
-from ffd.model.namespace import Namespace
+from ffd.model.namespace import EVERY_NAMESPACE, EVERYWHERE, Namespace
 from ffd.model.subscription import Subscription, SubscriptionFilter, SubscriptionOptions, parse_filter, parse_options
 from ffd.outbound.accept import Accepting
 from ffd.outbound.draft import parse_send
@@ -230,7 +229,7 @@ class Session:
         if start.ephemeral:
             self._start_ephemeral(self._ephemeral(start), nursery)
         else:
-            self._start_durable(self._namespace(start.namespace), start.name or "", nursery)
+            self._start_durable(self._spanned(start.namespace), start.name or "", nursery)
         if start.autoack is not None:
             self.autoack = start.autoack
 
@@ -254,14 +253,11 @@ class Session:
 
     def _ephemeral(self, start: Start) -> Subscription:
         id = format_uuid(self._desk.world.new_id())
-        everywhere = start.namespace == EVERY_NAMESPACE and not self._scope
-        if everywhere:
-            self._caller.check_node()
         filter = parse_filter(bytes(start.filter)) if bytes(start.filter) != b"null" else SubscriptionFilter()
         compile_filter(filter)
         return Subscription(
             id=id,
-            namespace=EVERY_NAMESPACE if everywhere else self._namespace(start.namespace).name,
+            namespace=self._spanned(start.namespace).name,
             name=id,
             transport="websockets",
             filter=filter,
@@ -270,13 +266,23 @@ class Session:
             ephemeral=True,
         )
 
+    def _spanned(self, name: str | None) -> Namespace:
+        """The namespace that a start is for, or all of them as `*`. Raises as `_namespace`."""
+        if (name or self._scope) == EVERY_NAMESPACE and self._in_scope(name):
+            self._caller.check_node()
+            return EVERYWHERE
+        return self._namespace(name)
+
+    def _in_scope(self, name: str | None) -> bool:
+        return not (self._scope and name) or name == self._scope
+
     def _namespace(self, name: str | None) -> Namespace:
         """The namespace that a frame is for.
 
         Raises Invalid FF10462 off the connection's scope, FF00170 off the caller's namespaces; NotFound FF10187.
         """
-        if self._scope and name and name != self._scope:
-            raise Invalid("FF10462", f"this connection is for namespace '{self._scope}', not for '{name[:64]}'")
+        if not self._in_scope(name):
+            raise Invalid("FF10462", f"this connection is for namespace '{self._scope}', not for '{(name or '')[:64]}'")
         chosen = name or self._scope or self._desk.default_namespace
         self._caller.check(chosen)
         found = self._desk.namespaces.get(chosen)

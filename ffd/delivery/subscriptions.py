@@ -21,7 +21,7 @@ from ffd.delivery.places import Places
 from ffd.delivery.recent import PAGE_EVENTS, RecentEvents
 from ffd.model.errors import Conflict, Full, NotFound, first_of
 from ffd.model.ids import format_uuid
-from ffd.model.namespace import Namespace
+from ffd.model.namespace import EVERY_NAMESPACE, EVERYWHERE, Namespace
 from ffd.model.subscription import (
     WEBSOCKETS,
     Subscription,
@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 POLL_S = 1.0
 NO_ROOM_S = 5.0
 STARTS_MAX = 4_096
-EVERY_NAMESPACE = "*"
 
 Placed = Callable[[Dispatcher | None], None]
 """Told of the dispatcher that serves a connection now, and of None when none does."""
@@ -164,7 +163,7 @@ class Subscriptions:
 
     async def serve_ephemeral(self, subscription: Subscription, consumer: Consumer, placed: Placed) -> None:
         """Deliver a subscription that nobody remembers. Runs until cancelled; Raises Invalid for its filter."""
-        namespace = self._namespaces.get(subscription.namespace)
+        namespace = self._namespaces.get(subscription.namespace, EVERYWHERE)
         start = await self._store.read(lambda tx: first_event(tx, namespace, subscription.options.first_event))
         await self._dispatch(subscription, consumer, placed, max(start, 0), None)
 
@@ -226,7 +225,7 @@ class Subscriptions:
         )  # fmt: skip
 
     def _name_of(self, number: int) -> str:
-        for namespace in self._namespaces.values():
+        for namespace in (*self._namespaces.values(), EVERYWHERE):
             if namespace.number == number:
                 return namespace.name
         raise Conflict("FFD5002", f"namespace {number} of a subscription is not configured any more: put it back")
@@ -237,12 +236,12 @@ def dispatcher_role(id: bytes) -> str:
     return f"dispatcher:{format_uuid(id)}"
 
 
-def first_event(tx: Transaction, namespace: Namespace | None, text: str) -> int:
+def first_event(tx: Transaction, namespace: Namespace, text: str) -> int:
     """The sequence after which a subscription begins: `oldest` is -1, `newest` (the default) the newest there is."""
     if text == "oldest":
         return -1
     if text in ("", "newest"):
-        return events.last_sequence(tx, None if namespace is None else namespace.number) or -1
+        return events.last_sequence(tx, namespace.number) or -1
     return int(text)
 
 

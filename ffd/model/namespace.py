@@ -7,6 +7,9 @@ import msgspec
 LEDGER_VERIFIER = "ed25519_public_key"
 """The type of a verifier whose value is an Ed25519 public key in lower-case hex: who signs on the embedded ledger."""
 
+EVERY_NAMESPACE = "*"
+"""All namespaces of a node at once, where one could be named. No namespace can be called so."""
+
 
 def org_did(name: str) -> str:
     """The DID of an organisation."""
@@ -34,3 +37,10 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     node_name: str
     author: str
     key: str
+
+
+EVERYWHERE = Namespace(
+    number=0, name=EVERY_NAMESPACE, network_name=EVERY_NAMESPACE, created=0, org_id=b"", org_name="", node_id=b"",
+    node_name="", author="", key="",
+)  # fmt: skip
+"""What stands for all namespaces of the node: it has subscriptions of its own, and everybody's events."""

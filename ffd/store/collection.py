@@ -31,8 +31,9 @@ class Collection(Generic[R]):
 
     `settled` says in SQL that a row never changes any more, but for what `search_changes` tells: such rows can be put
     into the search index, and a collection without it is not. `keyed` are fields of which a value belongs to few rows,
-    which the database finds by itself, and `long` those whose
-    values may be long texts: the index holds them in another way.
+    which the database finds by itself, and `long` those whose values may be long texts: the index holds them in
+    another way. `spans` says that all namespaces of the node at once have the rows of each; otherwise they have some of
+    their own.
     """
 
     name: str
@@ -46,3 +47,4 @@ class Collection(Generic[R]):
     settled: str = ""
     keyed: frozenset[str] = frozenset({"id"})
     long: frozenset[str] = frozenset()
+    spans: bool = False

@@ -163,6 +163,7 @@ EVENTS: Collection[EventRow] = Collection(
     settled="1",
     keyed=frozenset({"id", "reference", "sequence"}),
     read=lambda row: EventRow(*row),
+    spans=True,
 )  # fmt: skip
 
 BATCHES: Collection[BatchRow] = Collection(

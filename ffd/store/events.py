@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ffd.store.namespaces import EVERYWHERE
 from ffd.store.transaction import Transaction
 
 
@@ -55,9 +56,9 @@ def append(tx: Transaction, events: Sequence[NewEvent]) -> None:
     tx.ring("events")
 
 
-def last_sequence(tx: Transaction, namespace: int | None = None) -> int:
+def last_sequence(tx: Transaction, namespace: int = EVERYWHERE) -> int:
     """The sequence of the newest event (of one namespace); 0 when there is none."""
-    if namespace is None:
+    if namespace == EVERYWHERE:
         found: int = tx.value("SELECT coalesce(max(sequence), 0) FROM events")
         return found
     newest: int | None = tx.value(

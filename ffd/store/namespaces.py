@@ -5,6 +5,14 @@ from __future__ import annotations
 from ffd.model.errors import Conflict
 from ffd.store.transaction import Transaction
 
+EVERYWHERE = 0
+"""The number that stands for all namespaces of the node."""
+
+
+def names(tx: Transaction) -> dict[int, str]:
+    """The names of all namespaces that there ever were, by their numbers."""
+    return {row[0]: row[1] for row in tx.execute("SELECT id, name FROM namespaces")}
+
 
 def ensure(tx: Transaction, name: str, network_name: str, now: int) -> tuple[int, int]:
     """The number and the creation time of the namespace `name`, made if it is new."""

@@ -30,6 +30,7 @@ from ffd.store.collections import (
 )
 from ffd.store.conditions import Where
 from ffd.store.index import Answer, Layout, consult
+from ffd.store.namespaces import EVERYWHERE
 from ffd.store.transaction import Row, Transaction
 
 R = TypeVar("R")
@@ -49,7 +50,10 @@ class Found(Generic[R]):
 
 
 def search(tx: Transaction, collection: Collection[R], namespace: int, query: Query) -> Found[R]:
-    """The rows of a namespace that a query asks for. A page without limit that is too large raises Invalid FF00192."""
+    """The rows of a namespace, or of all, that a query asks for.
+
+    A page without limit that is too large raises Invalid FF00192.
+    """
     steps = _steps(query.sort or default_sort(collection.name))
     wanted = query.skip + (query.limit or ROWS_MAX + 1)
     answer = None
@@ -93,7 +97,7 @@ def _walk(
     where = Where(collection)
     condition = where.conditions(query.where)
     # A sign before the column keeps an index that begins with it from being read whole, to be sorted then.
-    scope = f"{'+' * (steps[0].field == 'sequence')}{collection.namespace} = ?"
+    scope = f"{'+' * (steps[0].field == 'sequence')}{_within(collection, namespace)}"
     source = f"{collection.source} WHERE {scope}{_also(collection.only)}{_also(condition)}"
     values = [namespace, *where.values]
     rows = tx.execute(
@@ -110,7 +114,7 @@ def _gather(
     """The page of what the index finds, and of the rows that it knows nothing of."""
     where = Where(collection)
     condition = where.conditions(query.where)
-    matching = f"+{collection.namespace} = ?{_also(collection.only)}{_also(condition)}"
+    matching = f"+{_within(collection, namespace)}{_also(collection.only)}{_also(condition)}"
     order, sequence = _order(collection, steps), collection.sequence
     wanted = query.skip + (query.limit or ROWS_MAX + 1)
     found, total = list(answer.sequences), answer.total
@@ -155,10 +159,16 @@ def find(tx: Transaction, collection: Collection[R], namespace: int, id: bytes, 
     """The one row that has this id, or this value of another field that is one row's alone."""
     row = tx.one(
         f"SELECT {collection.select} FROM {collection.source} "
-        f"WHERE {collection.namespace} = ?{_also(collection.only)} AND {collection.columns[by].sql} = ?",
+        f"WHERE {_within(collection, namespace)}{_also(collection.only)} AND {collection.columns[by].sql} = ?",
         (namespace, id),
     )
     return None if row is None else collection.read(row)
+
+
+def _within(collection: Collection[Any], namespace: int) -> str:
+    """Which rows are looked at, of one namespace or of all: the value is the namespace's number."""
+    # No number is below that of all of them.
+    return f"{collection.namespace} {'>=' if collection.spans and namespace == EVERYWHERE else '='} ?"
 
 
 def narrowed(query: Query, condition: Condition | Group) -> Query:

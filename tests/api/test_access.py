@@ -144,6 +144,7 @@ async def test_a_websocket_starts_what_its_token_may(node: Node) -> None:
         {"namespace": "default", "name": "worker"},
         {"namespace": "default", "ephemeral": True},
         {"namespace": "*", "ephemeral": True},
+        {"namespace": "*", "name": "worker"},
     ):
         async with talker(node, SALES) as app:
             await app.say("start", **fields)
@@ -151,7 +152,29 @@ async def test_a_websocket_starts_what_its_token_may(node: Node) -> None:
 
 
 async def test_a_start_in_the_url_is_asked_too(node: Node) -> None:
-    for target in ("/ws?namespace=default&ephemeral", "/ws?namespace=default&name=worker", "/ws?ephemeral&namespace=*"):
+    for target in (
+        "/ws?namespace=default&ephemeral",
+        "/ws?namespace=default&name=worker",
+        "/ws?ephemeral&namespace=*",
+        "/ws?namespace=*&name=worker",
+        "/api/v1/namespaces/*/ws?ephemeral",
+    ):
         async with talker(node, SALES, target) as app:
             frame = await app.hear()
             assert frame["type"] == "protocol_error" and frame["error"].startswith("FF00170")
+
+
+async def test_what_spans_all_namespaces_is_for_those_who_may_use_all(node: Node) -> None:
+    everywhere = "/api/v1/namespaces/*/"
+    answer = await ask(node, "POST", f"{everywhere}subscriptions", ALL, {"name": "all"})
+    assert answer.status == 201 and json.loads(answer.body)["namespace"] == "*"
+    for method, path in (
+        ("GET", "subscriptions"), ("GET", "subscriptions/all"), ("GET", "subscriptions/all/events"),
+        ("DELETE", "subscriptions/all"), ("GET", "events"), ("POST", "subscriptions"), ("GET", "status"),
+    ):  # fmt: skip
+        refused = await ask(node, method, everywhere + path, SALES, {"name": "mine"} if method == "POST" else None)
+        assert (refused.status, refused.code) == (403, "FF00170"), path
+    mine = json.loads((await ask(node, "GET", "/api/v1/namespaces/sales/status", SALES)).body)
+    everything = json.loads((await ask(node, "GET", "/api/v1/namespaces/sales/status", ALL)).body)
+    assert mine["ffd"]["subscriptions"] == []
+    assert [each["name"] for each in everything["ffd"]["subscriptions"]] == ["all"]

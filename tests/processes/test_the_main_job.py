@@ -164,3 +164,32 @@ def _end_of(path: Path, size: int = 4096) -> str:
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - size))
         return file.read().decode(errors="replace")
+
+
+def test_a_subscription_may_span_the_namespaces_of_a_node_in_their_one_order(node: Node) -> None:
+    node.config.write_text(CONFIG)
+    daemon = node.start()
+    everywhere = ("--namespace", "*")
+    node.run(*everywhere, "sub", "create", "all", "--from", "oldest", "--topic", "same")
+    names = ["default", "lab", "lab", "default"]
+    for number, name in enumerate(names):
+        node.run("--namespace", name, "broadcast", "-t", "same", str(number), "--confirm")
+    take = ("tail", "all", "--format", "{namespace} {value}", "--count")
+    said = [f"{name} {number}" for number, name in enumerate(names)]
+    assert node.run(*everywhere, *take, "3").splitlines() == said[:3]
+    node.stop(daemon)
+    daemon = node.start()
+    assert node.run(*everywhere, *take, "1").splitlines() == said[3:], "it goes on where it stopped"
+    last = ("tail", "-n", "2", "--count", "2", "-t", "same", "--format", "{namespace} {value}")
+    assert node.run(*everywhere, *last).splitlines() == said[2:]
+    listed = node.run(*everywhere, "event", "list", "-n", "1000", "--format", "{sequence}").splitlines()
+    assert listed == [str(number) for number in range(1, len(listed) + 1)], "every event of the node, once"
+    shown = [line.split("\t")[2] for line in node.run(*everywhere, "event", "list", "-t", "same").splitlines()]
+    assert shown == names
+    assert node.run(*everywhere, "sub", "list", "--format", "{name}") == "all\n"
+    assert node.run("sub", "list") == node.run("--namespace", "lab", "sub", "list") == ""
+    refused = node.ffctl(*everywhere, "broadcast", "x")
+    assert refused.code != 0 and "name one" in refused.err
+    node.run(*everywhere, "sub", "delete", "all")
+    assert node.run(*everywhere, "sub", "list") == ""
+    node.stop(daemon)

@@ -33,6 +33,7 @@ from ffd.store.index.planes import (
 )
 from ffd.store.index.ranks import Ranks
 from ffd.store.index.texts import split_texts, texts_compared, texts_marked
+from ffd.store.namespaces import EVERYWHERE
 from ffd.store.transaction import Transaction
 
 _HEX = frozenset("0123456789abcdef")
@@ -75,7 +76,8 @@ class Reader:
         self.counts: dict[int, int] = dict(list(rows))
         self._dead = self._find_dead()
         self._changed = self._find_changed(changes)
-        self._here = self._marker(Condition("eq", NAMESPACE, namespace))
+        everywhere = held.collection.spans and namespace == EVERYWHERE
+        self._here = self._marker(Condition("gte" if everywhere else "eq", NAMESPACE, namespace))
 
     def _find_dead(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
