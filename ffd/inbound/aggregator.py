@@ -108,9 +108,11 @@ class _Page:
         self._events: list[NewEvent] = []
         self._office = Office(tx, world, namespace, self._now, self._events.append, self._forget_authors)
         self._private: PrivateTurns | None = None
+        self._masked: Sequence[bytes] = ()
 
     def turn(self, rows: Sequence[PinRow]) -> None:
         """Dispatch what may be dispatched of pins that nobody has looked at, and leave the rest waiting."""
+        self._masked = [row.hash for row in rows if row.masked]
         for run in _runs(messages_behind(self._tx, self._number, rows)):
             if run[0].masked:
                 self._look_at_all(self._look_at_private(run[0]))
@@ -179,7 +181,7 @@ class _Page:
 
     def _look_at_private(self, each: PinnedMessage) -> list[int]:
         """Dispatch one private message if its turn has come; the pins that it leaves first on their contexts."""
-        private = self._private = self._private or PrivateTurns(self._office, self._offset)
+        private = self._private = self._private or PrivateTurns(self._office, self._offset, self._masked)
         private.reach(each.pins[-1].sequence)
         message, header = each.message, each.header
         if message is None or header is None:

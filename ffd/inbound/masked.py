@@ -11,7 +11,7 @@ has somebody else's message behind it. All who have the content see that alike, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ffd.model.context import private_pin
@@ -34,11 +34,16 @@ class Line:
 
 
 class Lines:
-    """The private contexts of a namespace that a page of the aggregator meets; `write` keeps what changed."""
+    """The private contexts of a namespace that a page of the aggregator meets; `write` keeps what changed.
 
-    def __init__(self, tx: Transaction, namespace: int) -> None:
+    `page` has what the page's own pins look like: nearly always one of them is next, so they are read in one piece.
+    """
+
+    def __init__(self, tx: Transaction, namespace: int, page: Iterable[bytes] = ()) -> None:
         self._tx = tx
         self._namespace = namespace
+        self._page = frozenset(page)
+        self._alike: Mapping[bytes, Iterable[MaskedPin]] | None = None
         self._lines: dict[bytes, Line] = {}
         self._changed = False
 
@@ -62,9 +67,16 @@ class Lines:
     def lowest(self, line: Line, member: str) -> MaskedPin | None:
         """The lowest pin that looks as a member's next one, and may go some time."""
         if member not in line.lowest:
-            pins_like_it = pins.masked_with(self._tx, self._namespace, line.expected[member].hash)
+            pins_like_it = self._alike_to(line.expected[member].hash)
             line.lowest[member] = next((pin for pin in pins_like_it if _may_go(pin, line, member)), None)
         return line.lowest[member]
+
+    def _alike_to(self, hash: bytes) -> Iterable[MaskedPin]:
+        if hash not in self._page:
+            return pins.masked_with(self._tx, self._namespace, hash)
+        if self._alike is None:
+            self._alike = pins.masked_with_any(self._tx, self._namespace, self._page)
+        return self._alike[hash]
 
     def advance(self, line: Line, topic: str, group: bytes, author: str) -> None:
         """A message of its author was dispatched in a context: the next one is expected."""
@@ -76,6 +88,7 @@ class Lines:
 
     def look_again(self) -> None:
         """Something else is known of pins that were looked at."""
+        self._page = frozenset()
         for line in self._lines.values():
             line.lowest.clear()
 

@@ -7,7 +7,7 @@ at whether anybody is expected to look like that, and leave nothing behind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ffd.inbound import rewind
 from ffd.inbound.definitions import Office
@@ -34,12 +34,12 @@ NO_AUTHOR = ""
 class PrivateTurns:
     """Who may go of the private messages of a page; `through` is the last pin that was looked at."""
 
-    def __init__(self, office: Office, through: int) -> None:
+    def __init__(self, office: Office, through: int, page: Iterable[bytes]) -> None:
         self._office = office
         self._tx = office.tx
         self._number = office.number
         self._through = through
-        self._lines = Lines(office.tx, office.number)
+        self._lines = Lines(office.tx, office.number, page)
         self._members: dict[str, frozenset[str]] = {}
         self._own: dict[int, list[Line]] = {}
         self._any_waiting = pins.any_masked_waiting(office.tx, office.number)

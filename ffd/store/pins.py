@@ -6,7 +6,7 @@ straight through cost one row and no update.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +78,7 @@ class MaskedPin(NamedTuple):
 
 
 SEQUENCE_MAX = 2**63 - 1
+HASHES_AT_ONCE = 64
 NAMED_MAX = 20
 PIN = """
     SELECT p.sequence, p.hash, p.position, p.masked, e.signer, e.tx, e.batch, e.batch_hash, e.sequence
@@ -248,6 +249,28 @@ def masked_with(tx: Transaction, namespace: int, hash: bytes) -> Iterator[Masked
         (hash, namespace),
     )
     return (MaskedPin(*row) for row in rows)
+
+
+def masked_with_any(tx: Transaction, namespace: int, hashes: Iterable[bytes]) -> dict[bytes, list[MaskedPin]]:
+    """`masked_with` for each of these hashes, with few statements."""
+    found: dict[bytes, list[MaskedPin]] = {hash: [] for hash in hashes}
+    left = list(found)
+    while left:
+        # By powers of two, so that few statements are prepared.
+        some = left[: min(HASHES_AT_ONCE, 1 << len(left).bit_length() - 1)]
+        del left[: len(some)]
+        rows = tx.execute(
+            f"""
+            SELECT p.hash, p.sequence, w.cause, w.hash, w.author, w.message
+              FROM pins p LEFT JOIN waiting_pins w ON w.pin = p.sequence
+             WHERE p.hash IN ({", ".join("?" * len(some))}) AND p.namespace = ? AND p.masked = 1""",
+            (*some, namespace),
+        )
+        for hash, *pin in rows:
+            found[hash].append(MaskedPin(*pin))
+    for pins in found.values():
+        pins.sort()
+    return found
 
 
 def gone_with(tx: Transaction, namespace: int, pin: PinRow, through: int) -> Iterator[PinRow]:
