@@ -167,7 +167,8 @@ class PrivateTurns:
         if pin.cause is not None or pin.sequence > self._through:
             return
         row = pins.row_of(self._tx, pin.sequence)
-        self._leave([_absent(row, Cause.PAYLOAD, context)])
+        other = batches.find(self._tx, self._number, row.batch)
+        self._leave([_absent(row, Cause.PAYLOAD if other is None else Cause.MISMATCH, context)])
 
     def leave(self, each: PinnedMessage) -> None:
         """Let the pins of a message wait, as far as they are anybody's here."""
