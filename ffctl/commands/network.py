@@ -80,7 +80,8 @@ def init(
     """Make a network: a folder with all that its members need.
 
     Each gets keys, certificates and a configuration, and all share a ledger and a storage. A member is an organisation
-    with one node, both of its name. Nothing is started, and nothing leaves this machine.
+    with one node, both of its name; it is spoken to by its socket, DIR/MEMBER/ffd.sock. Nothing is started, and nothing
+    leaves this machine.
     """
     from ffctl.network import making, plan
 
