@@ -180,7 +180,7 @@ class _Reception:
         known = groups.find(self._tx, self._number, bytes.fromhex(head.group or ""))
         if known is None or not known.has(head.author, head.node or ""):
             raise Invalid(
-                "FFD4226", f"batch {head.id} has no pin, and its author on that node is in no known group {head.group}"
+                "FFD4229", f"batch {head.id} has no pin, and its author on that node is in no known group {head.group}"
             )
 
     def _told_group(self, *, needed: bool) -> GroupDefinition | None:
