@@ -89,13 +89,13 @@ test('what cannot be sent is refused with the code of FireFly', async () => {
     });
 });
 
-test('a private message says what it lacks, or that it cannot be sent here', async () => {
-  const message = { header: { tag: 't' }, group: { members: [{ identity: 'org0' }] }, data: [{ value: 1 }] };
+test('a private message is sent to its group, or says what it lacks', async () => {
+  const message = { header: { tag: 'whisper' }, group: { members: [{ identity: 'org0' }] }, data: [{ value: 1 }] };
+  const sent = await firefly.sendPrivateMessage(message, { confirm: true });
+  assert.deepEqual([sent.header.type, sent.state], ['private', 'confirmed']);
+  const group = await firefly.getGroup(sent.header.group);
+  assert.deepEqual(group.members.map(({ identity }) => identity), ['did:firefly:org/org0']);
   await assert.rejects(firefly.sendPrivateMessage({ ...message, group: { members: [] } }), { message: /^FF\d{5}: / });
-  await assert.rejects(firefly.sendPrivateMessage(message), (error) => {
-    assert.equal(error.originalError.response.status, 400);
-    return true;
-  });
   await assert.rejects(firefly.sendPrivateMessage({ ...message, header: {} }, { requestReply: true }), {
     message: /^FF10261: /,
   });
@@ -182,7 +182,7 @@ test('fields are found by id, type, hash, time and number', async () => {
   assert.deepEqual(await ids({ created: `>${second.header.created}`, topics: '^fruit' }),
     order.slice(2).map((m) => m.header.id));
   assert.equal((await ids({ type: 'broadcast', topics: '^fruit' })).length, 4);
-  assert.deepEqual(await ids({ type: 'private' }), []);
+  assert.deepEqual(await ids({ type: 'private', topics: '^fruit' }), []);
   assert.deepEqual(await ids({ author: 'did:firefly:org/nobody' }), []);
   assert.equal((await ids({ state: 'confirmed', topics: '@n2' })).length, 1);
 });
