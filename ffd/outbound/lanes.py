@@ -17,7 +17,7 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from ffd.model.errors import Away, FfdError, Full, NotFound
+from ffd.model.errors import Away, FfdError, Full, Invalid, NotFound
 from ffd.model.identity import peer_of
 from ffd.model.ids import format_uuid, parse_hash, parse_uuid
 from ffd.model.message import UNPINNED
@@ -165,7 +165,7 @@ class Lanes:
                     told = str(error)
                     log.warning("node %s gets nothing for now: %s", format_uuid(lane.node), error)
                     await self._store.write(partial(self._sending.note_failure, operation=row.id, error=error))
-            except FfdError as refusal:
+            except (Invalid, NotFound) as refusal:
                 log.error("node %s will not get what it was to: %s", format_uuid(lane.node), refusal)
                 lane.move(done=row.operation)
                 await self._store.write(partial(self._settle, row=row, error=refusal))

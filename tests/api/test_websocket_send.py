@@ -38,6 +38,25 @@ async def test_one_bad_message_does_not_spoil_the_good_ones(node: Node) -> None:
         assert {message["header"]["id"] for message in found} == {first["id"], last["id"]}
 
 
+async def test_private_messages_travel_in_a_frame_with_broadcasts(node: Node) -> None:
+    """Whoever speaks of a group, or of a private message, never speaks to everybody."""
+    to = {"members": [{"identity": "org0"}]}
+    async with open_talker(node) as app:
+        reply = await app.send({"group": to, "data": [{"value": "psst"}]}, "hello")
+        whispered, spoken = [await node.get(f"messages/{each['id']}") for each in reply["messages"]]
+        group = whispered["header"]["group"]
+        assert whispered["header"]["type"] == "private" and spoken["header"]["type"] == "broadcast"
+        assert "group" not in spoken["header"]
+        reply = await app.send(
+            {"header": {"group": group}, "data": [{"value": "psst"}]},
+            {"header": {"type": "Private"}, "data": [{"value": "to whom?"}]},
+            {"header": {"group": "ab" * 32}, "data": [{"value": "to whom?"}]},
+        )
+        again, *lost = reply["messages"]
+        assert (await node.get(f"messages/{again['id']}"))["header"]["group"] == group
+        assert [each["error"].partition(":")[0] for each in lost] == ["FF00115", "FF10226"]
+
+
 async def test_a_key_is_good_for_one_message_whoever_comes_second(node: Node) -> None:
     async with open_talker(node) as app:
         message = {"data": [{"value": "pay 10"}], "idempotencyKey": "invoice 7"}

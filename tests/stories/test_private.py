@@ -1,12 +1,18 @@
 """Private messages between members: who hears them, in which order, and what becomes of them when somebody is off."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import trio
 
+from ffd.model.errors import Invalid
 from ffd.model.ids import sha256
-from ffd.store import data
+from ffd.outbound.lanes import owe_again
+from ffd.plugins.exchange import memory as memory_exchange
+from ffd.ports.exchange import Route, Transfer
+from ffd.ports.sharedstorage import Source
+from ffd.store import Transaction, data, operations
 from tests.simulation.disk import Loss
 from tests.world import MESSAGE_CONFIRMED, Cast, Node
 
@@ -24,12 +30,6 @@ async def hears(node: Node, count: int) -> list[object]:
     """The first so many of them."""
     await node.apps["app"].wait_heard(lambda: len(said(node)) >= count, f"{count} private messages")
     return said(node)[:count]
-
-
-def operations(node: Node, type: str) -> list[tuple[str, str | None]]:
-    return [(status, error) for status, error in node.rows(
-        "SELECT status, error FROM operations WHERE type = ? ORDER BY sequence", type
-    )]  # fmt: skip
 
 
 async def test_the_members_hear_it_in_one_order_and_nobody_else_hears_anything(
@@ -207,3 +207,53 @@ async def test_a_group_is_founded_once_and_can_be_named_by_its_hash(world: Cast,
         assert node.rows("SELECT hex(hash), members, message FROM groups") == [(hash, members, founded)]
         kinds = node.rows("SELECT count(*) FROM messages WHERE header ->> '$.type' = 'groupinit'")
         assert kinds == [(1,)]
+
+
+class Refusing:
+    """Takes nothing, ever."""
+
+    async def take_message(self, route: Route, message: bytes) -> None:
+        raise Invalid("FFD4999", "never")
+
+    async def blob_offset(self, route: Route, transfer: Transfer) -> int:
+        return 0
+
+    async def take_blob(self, route: Route, transfer: Transfer, source: Source, *, offset: int) -> None:
+        raise Invalid("FFD4999", "never")
+
+
+async def retry(node: Node, id: bytes) -> None:
+    """Have an operation done once more, as its route does."""
+
+    def unit(tx: Transaction) -> None:
+        old = operations.find(tx, node.namespace.number, id)
+        assert old is not None
+        new = replace(old, id=node.desk.world.new_id(), status="Initialized", error=None)
+        owe_again(tx, new, operations.replace(tx, [id], new, 1))
+
+    await node.store.write(unit)
+
+
+async def test_what_a_node_refuses_has_failed_and_is_sent_again_when_somebody_asks(
+    world: Cast, autojump_clock: object
+) -> None:
+    """The first batch is refused; those behind it are not held up, and it is brought when that is asked for."""
+    alice, bob = await world.nodes("alice", "bob")
+    await alice.whisper("hello", to=["bob"])
+    await hears(bob, 1)
+    mesh = memory_exchange.MESHES[world.shared]
+    receiver, peers = mesh.served["bob-bob-node"]
+    mesh.served["bob-bob-node"] = Refusing(), peers
+    await alice.whisper("wrong", to=["bob"], topic="one")
+    await trio.sleep(5)
+    mesh.served["bob-bob-node"] = receiver, peers
+    await alice.whisper("right", to=["bob"], topic="two")
+    assert await hears(bob, 2) == ["hello", "right"]
+    ((id, error),) = alice.rows(
+        "SELECT id, error FROM operations WHERE type = 'dataexchange_send_batch' AND status = 'Failed'"
+    )
+    assert error == "FFD4999: never"
+    await retry(alice, id)
+    assert await hears(bob, 3) == ["hello", "right", "wrong"]
+    await trio.sleep(5)
+    assert alice.rows("SELECT DISTINCT status FROM operations WHERE retry IS NULL") == [("Succeeded",)]

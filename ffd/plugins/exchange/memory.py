@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 import trio
 
-from ffd.model.errors import Away, NotFound
+from ffd.model.errors import Away, Broken, NotFound
 from ffd.plugins.exchange.rest import Rest
 from ffd.ports.exchange import PeerProfile, Peers, Receiver, Route, Transfer
 from ffd.ports.plugin import PluginSetting
@@ -120,6 +120,8 @@ async def _taken_by(route: Route, taking: Awaitable[T]) -> T:
         return await taking
     except NotFound as error:
         raise Away("FFD4407", f"{route.recipient[:80]} is not there yet ({error}): it is tried again") from error
+    except Broken as error:
+        raise Away("FFD4405", f"{route.recipient[:80]} ended meanwhile ({error}): it is tried again") from error
 
 
 MESHES: dict[str, MemoryMesh] = {}
