@@ -93,8 +93,12 @@ async def _details(call: Call) -> Callable[[str], str]:
     if not call.flag("fetchstatus"):
         return lambda _type: ""
     status, name = call.desk.status, call.namespace.name
-    ledger, storage = plugin_json(await status.ledger(name)), plugin_json(await status.storage(name))
-    return lambda type: ledger if type.startswith("blockchain_") else storage
+    shown = {
+        "blockchain": plugin_json(await status.ledger(name)),
+        "sharedstorage": plugin_json(await status.storage(name)),
+        "dataexchange": plugin_json(await status.exchange(name)),
+    }
+    return lambda type: shown.get(type.partition("_")[0], "")
 
 
 def operation_json(row: OperationRow, namespace: str, detail: str = "") -> str:

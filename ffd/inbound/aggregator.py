@@ -22,7 +22,7 @@ from ffd.inbound.verdict import CONFIRM, HeaderView, Verdict, judge, judge_priva
 from ffd.model.event import MESSAGE_CONFIRMED, MESSAGE_REJECTED
 from ffd.model.identity import TAG_CLAIM
 from ffd.model.ids import format_uuid, parse_uuid
-from ffd.model.message import CONFIRMED, DEFINITION, REJECTED, TAG_GAP_FILL
+from ffd.model.message import CANCELLED, CONFIRMED, DEFINITION, REJECTED, TAG_GAP_FILL
 from ffd.model.namespace import LEDGER_VERIFIER, Namespace
 from ffd.store import Store, Transaction, events, identities, messages, offsets, pins
 from ffd.store.bells import wait_rung
@@ -329,6 +329,8 @@ class _Page:
             if message is None or header is None or self._is_settled(message):
                 continue
             self._settled.add(message.sequence)
+            if message.state == CANCELLED:
+                messages.note_revived(self._tx, message.sequence)
             if each.reason:
                 messages.reject(self._tx, message.sequence, each.reason, self._now)
             else:

@@ -433,6 +433,11 @@ def cancel(tx: Transaction, namespace: int, id: bytes, author: str, group: str, 
     )
 
 
+def note_revived(tx: Transaction, sequence: int) -> None:
+    """Let searches look again at a message that was cancelled, and whose pin was on the ledger all the same."""
+    tx.execute("INSERT INTO search_changes (collection, sequence) VALUES ('messages', ?)", (sequence,))
+
+
 def cancel_ready(tx: Transaction, sequences: Sequence[int], now: int) -> None:
     """Mark messages as cancelled that were never sent."""
     tx.execute_many(

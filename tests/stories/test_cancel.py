@@ -127,3 +127,28 @@ async def test_what_a_node_that_is_off_was_owed_of_it_is_forgotten(world: Cast, 
     await bob.start()
     assert await hears(bob, 1) == ["right"]
     assert states(bob).keys() == {"ff_gap_fill", '"right"'}, "it never heard of what was given up"
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_what_was_given_up_and_was_on_the_ledger_all_the_same_is_confirmed_everywhere(
+    world: Cast, autojump_clock: object, *, private: bool
+) -> None:
+    """The answer of the ledger was lost, and nothing is read from it: nobody here can know."""
+    alice, bob = await world.nodes("alice", "bob")
+    if private:
+        await alice.whisper("hello", to=["bob"])
+        await hears(bob, 1)
+    alice.ledger_faults.lose_answers = 1
+    alice.ledger_faults.delay_s = 1.0
+    send = alice.whisper("late", to=["bob"]) if private else alice.broadcast("late")
+    await send
+    await trio.sleep(1.5)
+    alice.ledger_faults.away = True
+    sequence = last_batch(alice)
+    assert await give_up(alice, sequence), "nothing here said that it was too late"
+    alice.ledger_faults.away = False
+    alice.ledger_faults.delay_s = 0.0
+    expected = ["hello", "late"] if private else ["late"]
+    assert await hears(bob, len(expected)) == await hears(alice, len(expected)) == expected
+    await trio.sleep(WAITED_S)
+    assert states(alice)['"late"'] == states(bob)['"late"'] == "confirmed"
