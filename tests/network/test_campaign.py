@@ -17,7 +17,7 @@ from tests.processes.node import House
 log = logging.getLogger(__name__)
 
 LONG = bool(os.environ.get("FFD_TESTS_LONG"))
-EACH, TROUBLES = (2_000, 80) if LONG else (150, 10)
+EACH, TROUBLES = (2_000, 80) if LONG else (100, 10)
 
 
 def test_all_members_have_one_order_whatever_goes_wrong(house: House, seed: int) -> None:
