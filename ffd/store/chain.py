@@ -80,10 +80,12 @@ def append(
     now: int,
     genesis: bytes,
     link: Callable[[bytes, int], bytes],
+    check: Callable[[], None] = lambda: None,
 ) -> bytes:
     """The hash of the entry for this request: a new last one, or the one that it made before.
 
-    `link` gives the hash of an entry from the hash before it and its height.
+    `link` gives the hash of an entry from the hash before it and its height. `check` raises, while nobody else can
+    append, when nothing may be built on what is there.
     """
     try:
         with writing(connection):
@@ -91,6 +93,7 @@ def append(
                 "SELECT hash FROM entries WHERE signer = ? AND request = ?", (signer, request)
             ).get
             if found is None:
+                check()
                 found = _append_last(connection, (now, signer, signature, body, request), genesis, link)
     except (apsw.BusyError, apsw.FullError, apsw.ReadOnlyError) as error:
         raise Full(
@@ -133,9 +136,7 @@ def _reading(connection: apsw.Connection) -> Iterator[None]:
 
 
 def _as_damaged(connection: apsw.Connection, error: Exception) -> Broken:
-    return Broken(
-        "FFD4023", f"ledger {connection.filename} is damaged ({error}): restore it from a backup or another member"
-    )
+    return Broken("FFD4023", f"ledger {connection.filename} is damaged ({error}): restore it from a backup")
 
 
 def after(connection: apsw.Connection, height: int, limit: int) -> list[EntryRow]:
@@ -154,6 +155,13 @@ def head(connection: apsw.Connection) -> tuple[int, bytes] | None:
             "SELECT height, hash FROM entries ORDER BY height DESC LIMIT 1"
         ).get
     return found
+
+
+def tail(connection: apsw.Connection) -> list[EntryRow]:
+    """The last two entries, or as many as there are, in their order. Raises Away, Broken."""
+    with _reading(connection):
+        rows = connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY height DESC LIMIT 2")
+        return [EntryRow(*row) for row in rows][::-1]
 
 
 def version(connection: apsw.Connection) -> int:

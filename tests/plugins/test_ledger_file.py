@@ -11,7 +11,8 @@ import trio
 import trio.testing
 
 from ffd.model.errors import Broken, FfdError, Full, Invalid
-from ffd.plugins.ledger.file import open_file_ledger
+from ffd.model.ids import sha256
+from ffd.plugins.ledger.file import PATROL_S, open_file_ledger
 from ffd.ports.plugin import PluginSetting
 from ffd.ports.wallet import Wallet
 from ffd.store import chain, engine, open_store
@@ -217,3 +218,74 @@ async def test_an_entry_that_could_not_be_synced_is_unknown_and_there_once_when_
         await fill(alice, "b")
         assert [event.pin for event in await everything(alice)] == [pin(name) for name in "ab"]
     world.end()
+
+
+# What is built on, and what was read long ago
+
+
+async def test_nothing_is_built_on_an_end_that_was_altered(file: FileLedgers) -> None:
+    alice, bob = await file.node("alice"), await file.node("bob")
+    await fill(alice, *"abc")
+    (body,) = (entry.body for entry in file.entries if entry.height == 2)
+    file.alter(2, body=body.replace("net", "not"))
+    for node in (alice, bob):
+        with pytest.raises(Broken, match="ledger entry 2 was altered"):
+            await fill(node, "d")
+    file.alter(2, body=body)
+    await fill(bob, "d")
+    assert len(await everything(alice)) == 4
+
+
+async def test_nothing_is_built_on_an_end_that_leaves_places_out(file: FileLedgers) -> None:
+    alice = await file.node("alice")
+    await fill(alice, *"ab")
+    file.execute("UPDATE entries SET height = ? WHERE height = 1", 2**62)
+    with pytest.raises(Broken, match="ledger entry 1 is missing"):
+        await fill(alice, "c")
+
+
+async def test_nothing_is_built_on_an_end_that_is_older_than_what_was_read(file: FileLedgers) -> None:
+    alice = await file.node("alice")
+    await fill(alice, *"abcd")
+    await everything(alice)
+    file.execute("DELETE FROM entries WHERE height > 1")
+    with pytest.raises(Broken, match="ends before entry 3, which this node has read"):
+        await fill(alice, "e")
+
+
+async def test_a_file_that_lost_its_name_is_not_used_any_more(file: FileLedgers) -> None:
+    alice = await file.node("alice")
+    await fill(alice, "a")
+    moved = file.path.rename(file.path.with_name("elsewhere.db"))
+    with pytest.raises(Broken, match="removed or replaced while ffd runs"):
+        await fill(alice, "b")
+    with pytest.raises(Broken, match="removed or replaced while ffd runs"):
+        await everything(alice)
+    with pytest.raises(Broken, match="removed or replaced while ffd runs"):
+        await alice.wait_beyond("000000000000/00")
+    moved.rename(file.path)
+    await fill(alice, "b")
+    assert len(await everything(alice)) == 2
+
+
+async def test_what_was_read_long_ago_is_looked_at_again_and_what_was_done_to_it_is_shown(
+    file: FileLedgers, autojump_clock: object
+) -> None:
+    alice = await file.node("alice")
+    await fill(alice, *map(str, range(450)))
+    read = (await everything(alice))[-1].position
+
+    async def wait(seconds: float) -> str:
+        with trio.move_on_after(seconds):
+            await alice.wait_beyond(read)
+        return (await alice.status()).detail.get("altered", "")
+
+    assert await wait(5) == ""
+    (hash,) = (entry.hash for entry in file.entries if entry.height == 321)
+    file.alter(321, hash=sha256(b"something"))
+    assert "ledger entry 321 was altered: its time or its hash" in await wait(2 * PATROL_S)
+    await fill(alice, "more")
+    assert len(await everything(alice, after=read)) == 1, "who has read it goes on"
+    file.alter(321, hash=hash)
+    read = (await everything(alice, after=read))[-1].position
+    assert await wait(2 * PATROL_S) == ""

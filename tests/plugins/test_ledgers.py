@@ -246,20 +246,21 @@ async def test_what_a_member_signs_that_is_no_pin_is_passed_over(shared: SharedL
 # What is altered
 
 SIGNED_BY_ANOTHER = key_of("mallory").sign(b"something")
-ALTERED = {
-    "a body": {"body": '{"version":1}'},
-    "a signature": {"signature": SIGNED_BY_ANOTHER},
-    "a signer": {"signer": key_of("mallory").public_key().public_bytes_raw()},
-    "a time": {"timestamp": 1},
-    "a time before all times": {"timestamp": -1},
-    "a hash": {"hash": sha256(b"something")},
-    "a hash before": {"previous": sha256(b"something")},
+TEXT, TIME = "was altered: its text or its signature is not", "was altered: its time or its hash is not"
+ALTERED: dict[str, tuple[dict[str, object], str]] = {
+    "a body": ({"body": '{"version":1}'}, TEXT),
+    "a signature": ({"signature": SIGNED_BY_ANOTHER}, TEXT),
+    "a signer": ({"signer": key_of("mallory").public_key().public_bytes_raw()}, TEXT),
+    "a time": ({"timestamp": 1}, TIME),
+    "a time before all times": ({"timestamp": -1}, TIME),
+    "a hash": ({"hash": sha256(b"something")}, TIME),
+    "a hash before": ({"previous": sha256(b"something")}, "does not follow entry 1: one of the two was altered"),
 }
 
 
-@pytest.mark.parametrize("columns", ALTERED.values(), ids=ALTERED)
+@pytest.mark.parametrize("columns, wrong", ALTERED.values(), ids=ALTERED)
 async def test_an_entry_that_was_altered_is_named_and_what_stands_before_it_is_still_believed(
-    shared: SharedLedger, columns: dict[str, object]
+    shared: SharedLedger, columns: dict[str, object], wrong: str
 ) -> None:
     alice = await shared.node("alice")
     await fill(alice, *"abcd")
@@ -267,7 +268,7 @@ async def test_an_entry_that_was_altered_is_named_and_what_stands_before_it_is_s
     shared.alter(2, **columns)
     for limit in (1, 2, 10):
         assert list(await alice.events(after="", limit=limit)) == before[: min(limit, 2)]
-    with pytest.raises(Broken, match="ledger entry 2 was altered"):
+    with pytest.raises(Broken, match=f"ledger entry 2 {wrong}.*; nothing from there on is believed: stop the nodes"):
         await everything(alice)
 
 
@@ -298,7 +299,7 @@ async def test_entries_that_change_places_are_noticed(shared: SharedLedger) -> N
     alice = await shared.node("alice")
     await fill(alice, *"abcd")
     shared.swap(1, 2)
-    with pytest.raises(Broken, match="ledger entry 1 was altered"):
+    with pytest.raises(Broken, match="ledger entry 1 does not follow entry 0: one of the two was altered or replaced"):
         await everything(alice)
 
 
@@ -307,5 +308,5 @@ async def test_an_entry_that_is_missing_is_noticed(shared: SharedLedger, height:
     alice = await shared.node("alice")
     await fill(alice, *"abcd")
     shared.remove(height)
-    with pytest.raises(Broken, match=f"ledger entry {height + 1} was altered, or one before it is missing"):
+    with pytest.raises(Broken, match=f"ledger entry {height} is missing: entry {height + 1} stands"):
         await everything(alice)

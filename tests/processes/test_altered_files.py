@@ -102,8 +102,9 @@ def test_a_ledger_entry_that_was_altered_stops_the_reading_and_is_named(node: No
     until("it answers", lambda: ready(node) is not None)
     reasons = until("it is not ready", lambda: reasons_of(node))
     assert reasons == [
-        "role intake:local: FFD4011: ledger entry 7 was altered, or one before it is missing: restore the ledger file "
-        "from another member, and compare with `ffctl status`"
+        "role intake:local: FFD4011: ledger entry 7 was altered: its text or its signature is not what was recorded; "
+        "nothing from there on is believed: stop the nodes of this ledger, put back a copy of its file that has the "
+        "entry as it was, and start them"
     ]
     roles = {role["name"]: role for role in node.facts()["roles"]}
     assert roles["intake:local"]["state"] == "failing" and "ledger entry 7" in roles["intake:local"]["error"]

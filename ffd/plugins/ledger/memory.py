@@ -92,7 +92,7 @@ class MemoryLedger:
         if height >= 0:
             check_read_before(all[height : height + 1], after, self.name)
         first = max(0, height + 1 - self.faults.repeat)
-        whole = whole_part(all[first : first + limit], all[first - 1].hash if first else GENESIS)
+        whole = whole_part(all[first : first + limit], all[first - 1] if first else None)
         return [event_of(entry) for entry in whole]
 
     async def wait_beyond(self, position: str) -> None:

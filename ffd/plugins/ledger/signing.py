@@ -21,6 +21,11 @@ from ffd.ports.wallet import Wallet
 
 BODY_VERSION = 1
 GENESIS = bytes(32)
+REMEDY = (
+    "; nothing from there on is believed: stop the nodes of this ledger, put back a copy of its file that has the "
+    "entry as it was, and start them"
+)
+"""What to do about a ledger that was tampered with: no node can make good what another one has signed."""
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,37 +92,57 @@ def sign_with(wallet: Wallet, key: str, body: str) -> tuple[bytes, bytes]:
     return sign(found, body)
 
 
-def check_entry(entry: Entry, previous: bytes) -> None:
-    """Refuse an entry that does not follow `previous`, or is not what its signer signed. Raises Broken, naming it."""
-    if entry.previous != previous or entry.timestamp < 0 or entry.hash != _hash_of(entry):
+def check_link(entry: Entry, before: Entry | None) -> None:
+    """Refuse an entry that is not in the chain behind `before`, which is None for the first one.
+
+    Raises Broken: which one, and what is wrong with it.
+    """
+    height, previous = (0, GENESIS) if before is None else (before.height + 1, before.hash)
+    if entry.height != height:
+        after = f"behind entry {height - 1}" if height else "at the beginning"
+        raise Broken("FFD4011", f"ledger entry {height} is missing: entry {entry.height} stands {after}{REMEDY}")
+    if entry.previous != previous:
+        follows = f"follow entry {height - 1}: one of the two was" if height else "begin a ledger: it was"
+        raise Broken("FFD4011", f"ledger entry {height} does not {follows} altered or replaced{REMEDY}")
+    if entry.timestamp < 0 or entry.hash != _hash_of(entry):
+        # What is signed tells more: it is still whole when only what stands beside it was changed.
+        what = "its time or its hash" if _is_signed(entry) else "its text or its signature"
+        raise Broken("FFD4011", f"ledger entry {height} was altered: {what} is not what was recorded{REMEDY}")
+
+
+def check_entry(entry: Entry, before: Entry | None) -> None:
+    """Refuse an entry that does not follow `before`, or is not what its signer signed. Raises Broken, naming it."""
+    check_link(entry, before)
+    if not _is_signed(entry):
         raise Broken(
-            "FFD4011",
-            f"ledger entry {entry.height} was altered, or one before it is missing: restore the ledger file from "
-            f"another member, and compare with `ffctl status`",
+            "FFD4012",
+            f"ledger entry {entry.height} is not signed by {entry.signer.hex()}, in whose name it stands{REMEDY}",
         )
-    try:
-        Ed25519PublicKey.from_public_bytes(entry.signer).verify(entry.signature, entry.body.encode())
-    except (InvalidSignature, ValueError):
-        raise Broken(
-            "FFD4012", f"ledger entry {entry.height} is not signed by {entry.signer.hex()}: restore the ledger file"
-        ) from None
 
 
-def whole_part(entries: Sequence[Entry], previous: bytes) -> list[Entry]:
-    """The entries that follow `previous` unaltered. Raises Broken when already the first one does not.
+def whole_part(entries: Sequence[Entry], before: Entry | None) -> list[Entry]:
+    """The entries that follow `before` unaltered. Raises Broken when already the first one does not.
 
     So what is whole goes out first; the next call begins with the bad one, and says so.
     """
     whole: list[Entry] = []
     for entry in entries:
         try:
-            check_entry(entry, whole[-1].hash if whole else previous)
+            check_entry(entry, whole[-1] if whole else before)
         except Broken:
             if not whole:
                 raise
             break
         whole.append(entry)
     return whole
+
+
+def _is_signed(entry: Entry) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(entry.signer).verify(entry.signature, entry.body.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _hash_of(entry: Entry) -> bytes:
