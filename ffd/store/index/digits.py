@@ -98,7 +98,7 @@ def _holding(body: bytes, width: int, places: Sequence[Spot]) -> int:
     """One text, at places that all begin with a whole byte, or none: its whole bytes are looked for."""
     odd, text = places[0][0] % 2, places[0][1]
     whole = text[odd : odd + (len(text) - odd) // 2 * 2]
-    if not whole:
+    if not whole or (len(places) == 1 and len(whole) == 2):
         return _by_columns(body, width, places)
     starts = {(place + odd) // 2 for place, _ in places}
     before = odd and int(text[0], 16)

@@ -25,7 +25,7 @@ class Encoder:
 
     def open(self) -> None:
         """Make what is needed for it, for as long as the connection lives."""
-        self._run("CREATE TEMP TABLE runs (first INTEGER PRIMARY KEY, until INTEGER, c)")
+        self._run("CREATE TEMP TABLE runs (run INTEGER PRIMARY KEY, first INTEGER, c)")
         self._run(SHAPING_TABLES)
 
     def write(self, held: Held, chunk: int, count: int) -> None:
@@ -108,53 +108,49 @@ class _Plane:
 
     def _codes(self) -> tuple[int, bytes, bytes | None]:
         """The greatest code, the low bytes of all, and the high bytes."""
-        # Materialized: else each code would be looked up once for every use of it.
-        found: tuple[int, bytes, bytes | None] = self._run(
-            f"""
-            WITH coded (code) AS MATERIALIZED (
-                SELECT coalesce((SELECT code FROM search.dictionary WHERE field = {self._field.place} AND value = c), 0)
-                  FROM {self._rows})
-            SELECT max(code), unhex(group_concat(format('%02x', code & 255), '')),
-                   CASE WHEN max(code) > 255 THEN unhex(group_concat(format('%02x', code >> 8), '')) END
-              FROM coded"""
-        ).get
-        return found
+        rows = f"""
+            (SELECT coalesce(code, 0) AS code FROM {self._picked}
+               LEFT JOIN search.dictionary ON field = {self._field.place} AND value = c ORDER BY n)"""
+        most, body = self._run(f"SELECT max(code), unhex(group_concat(format('%02x', code & 255), '')) FROM {rows}").get
+        if most < 256:
+            return most, body, None
+        return most, body, self._value(f"SELECT unhex(group_concat(format('%02x', code >> 8), '')) FROM {rows}")
 
     # Entries -----------------------------------------------------------------------------------------------------
 
     def _spread(self) -> bytes | None:
         """Make entries of runs, or of the few rows that have a value: where they begin and end, 32 bits each."""
         sparse = self._present * SPREAD_SHARE <= self._count
-        if not sparse and not self._begins_with_runs():
+        if not sparse and self._run_count(RUNS_TRIED) * SPREAD_SHARE > min(self._count, RUNS_TRIED):
             return None
         self._run("DELETE FROM temp.runs")
-        if sparse:
-            self._run(f"INSERT INTO temp.runs SELECT n - 1, n, c FROM {self._picked} WHERE c IS NOT NULL ORDER BY n")
-        else:
-            self._run(
-                f"INSERT INTO temp.runs SELECT n - 1, lead(n - 1, 1, {self._count}) OVER (ORDER BY n), c FROM "
-                f"(SELECT n, c, lag(c) OVER (ORDER BY n) AS before FROM {self._picked}) WHERE n = 1 OR c IS NOT before"
-            )
-            self._run("DELETE FROM temp.runs WHERE c IS NULL")
-        runs: int = self._value("SELECT count(*) FROM temp.runs")
+        # A run ends where the next begins, be it one without a value. Joined: a window takes ten times as long.
+        begins = "c IS NOT NULL" if sparse else f"c IS NOT (SELECT b.c FROM {self._picked} b WHERE b.n = a.n - 1)"
+        self._run(f"INSERT INTO temp.runs (first, c) SELECT n - 1, c FROM {self._picked} a WHERE {begins} ORDER BY n")
+        runs: int = self._value("SELECT count(c) FROM temp.runs")
         if runs * SPREAD_SHARE > self._count:
             return None
         self._entries = runs
-        self._rows = "(SELECT c FROM temp.runs ORDER BY first)"
-        where = "unhex(group_concat(format('%08x', {}), '')) FROM (SELECT {} FROM temp.runs ORDER BY first)"
-        spread: bytes = self._value("SELECT " + where.format("first", "first"))
-        ends: bytes = self._value("SELECT " + where.format("until", "until"))
-        return spread + ends
-
-    def _begins_with_runs(self) -> bool:
-        """Are the first rows few runs? The others are likely to be as they are."""
-        tried = min(self._count, RUNS_TRIED)
-        runs: int = self._value(
-            f"SELECT count(*) FROM (SELECT n, c, lag(c) OVER (ORDER BY n) AS before FROM {self._picked} WHERE n <= ?) "
-            f"WHERE n = 1 OR c IS NOT before",
-            tried,
+        self._rows = "(SELECT c FROM temp.runs WHERE c IS NOT NULL ORDER BY run)"
+        after = "SELECT b.first FROM temp.runs b WHERE b.run = a.run + 1"
+        until = "first + 1" if sparse else f"coalesce(({after}), {self._count})"
+        spread, ends = (
+            self._value(
+                f"SELECT unhex(group_concat(format('%08x', at), '')) "
+                f"FROM (SELECT {at} AS at FROM temp.runs a WHERE c IS NOT NULL ORDER BY run)"
+            )
+            for at in ("first", until)
         )
-        return runs * SPREAD_SHARE <= tried
+        return bytes(spread + ends)
+
+    def _run_count(self, rows: int) -> int:
+        """Of the first rows."""
+        runs: int = self._value(
+            f"SELECT count(*) FROM {self._picked} a "
+            f"WHERE n <= ? AND (n = 1 OR c IS NOT (SELECT b.c FROM {self._picked} b WHERE b.n = a.n - 1))",
+            rows,
+        )
+        return runs
 
     def _body(self, low: Any, high: Any) -> tuple[Form, Any, Any, bytes]:
         """Form, least and greatest value, and the entries."""

@@ -11,7 +11,7 @@ from ffd.model.ids import sha256
 from ffd.model.query import COLLECTIONS, Kind
 from ffd.store.collection import Collection, Column
 
-VERSION = 3
+VERSION = 5
 CHUNK_ROWS = 2_048
 """Rows that are waited for until a chunk is made of them: as many may be scanned for a list."""
 MERGED = 32
@@ -56,17 +56,18 @@ SCHEMA = """
         body BLOB, more BLOB
     );
 
-    -- Of long texts: the order of a chunk's rows by the first characters, as two bytes each, with what they begin with
-    -- every 256 rows.
+    -- Of long texts: the order of a chunk's rows by the first characters, as two bytes each, and texts that part 256
+    -- rows from those before.
     CREATE TABLE search.ranks (place INTEGER PRIMARY KEY, fences TEXT, low BLOB, high BLOB);
 
-    -- The pieces that `count` rows from `first` on have in common, and between two pieces what each row has there.
+    -- The pieces that `count` rows from `first` on have in common, and between two pieces what each row has: a text as
+    -- in a plane, all of one `width` or not, or as bytes if it is `digits`; or by its code, if they are few.
     CREATE TABLE search.shapes (
         place INTEGER, shape INTEGER, first INTEGER, count INTEGER, pieces TEXT, PRIMARY KEY (place, shape)
     ) WITHOUT ROWID;
     CREATE TABLE search.slots (
         id INTEGER PRIMARY KEY, place INTEGER, shape INTEGER, slot INTEGER, part INTEGER, count INTEGER, width INTEGER,
-        bytes BLOB, tails BLOB, body BLOB, codes BLOB, more BLOB, UNIQUE (place, shape, slot, part)
+        digits INTEGER, bytes BLOB, tails BLOB, body BLOB, codes BLOB, more BLOB, UNIQUE (place, shape, slot, part)
     );
 """
 LONG_TABLES = ("ranks", "shapes", "slots")

@@ -15,12 +15,14 @@ from ffd.store.transaction import Transaction
 
 GREATEST = chr(0x10FFFF) * (RANKED_CHARS + 1)
 """Greater than whatever is ranked."""
+FULL_SHARE = 16
+"""Up to one row in so many may be missing of a chunk for it to be taken as full."""
 FEW_TIMES = 3
 """Rows are chosen more narrowly when there are so many times as many as are wanted."""
 
 
 class Fence(NamedTuple):
-    """Some 256 rows that follow each other: so many come before them, and with what the first one begins."""
+    """Some 256 rows that follow each other: so many come before them, all less than `text`, and they are not."""
 
     bucket: int
     before: int
@@ -90,15 +92,29 @@ class Ranks:
 
     def first(self, here: int, wanted: int, *, down: bool) -> int:
         """Of the marked rows at least the first that are wanted, and what equals the last of these."""
-        low, high = 0, len(self.fences)
+        buckets = self._buckets_for(here, wanted, down=down)
+        sure = here & self._end(buckets - 1, down=down)
+        return sure | self._some(here & self._end(buckets, down=down) & ~sure, wanted - sure.bit_count(), down=down)
+
+    def _buckets_for(self, here: int, wanted: int, *, down: bool) -> int:
+        """From one end so many buckets have the rows that are wanted; one at least."""
+        missing = self.count - here.bit_count()
+        if missing * FULL_SHARE <= self.count:
+            # Nearly all are marked: how many there are in all tells enough.
+            rows = [self.count - fence.before for fence in reversed(self.fences)] if down else self._up
+            return min(bisect_left(rows, wanted + missing) + 1, len(rows))
+        low, high = 1, len(self.fences)
         while low < high:
             middle = (low + high) // 2
             if (here & self._end(middle, down=down)).bit_count() >= wanted:
                 high = middle
             else:
                 low = middle + 1
-        sure = here & self._end(low - 1, down=down) if low else 0
-        return sure | self._some(here & self._end(low, down=down) & ~sure, wanted - sure.bit_count(), down=down)
+        return low
+
+    @property
+    def _up(self) -> list[int]:
+        return [*(fence.before for fence in self.fences[1:]), self.count]
 
     def _end(self, buckets: int, *, down: bool) -> int:
         """So many buckets from one end."""
@@ -107,6 +123,8 @@ class Ranks:
 
     def _some(self, here: int, wanted: int, *, down: bool) -> int:
         """The first rows of one bucket."""
+        if wanted <= 0:
+            return 0
         rows = positions(here, self.count)
         if len(rows) <= wanted:
             return here
@@ -126,7 +144,7 @@ class Ranks:
         Going up, rows are less than the text; going down, no less.
         """
         full = here.bit_count() == self.count
-        ends = [*(fence.before for fence in self.fences), self.count]
+        ends = [0, *self._up]
         above = [*self._texts[1:], GREATEST]
         seen = 0
         for at in reversed(range(len(self.fences))) if down else range(len(self.fences)):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ffd.store.index.digits import bytes_holding
 from ffd.store.index.finding import HITS, Search
 from ffd.store.index.matching import folded
 from ffd.store.index.planes import CodeSet, all_of, only, positions
@@ -62,7 +63,8 @@ class Shape:
     @cached_property
     def _parts(self) -> dict[int, list[_Part]]:
         rows = self._tx.execute(
-            "SELECT slot, id, count, width, bytes FROM search.slots WHERE place = ? AND shape = ? ORDER BY slot, part",
+            "SELECT slot, id, count, width, digits, bytes FROM search.slots WHERE place = ? AND shape = ? "
+            "ORDER BY slot, part",
             self._at,
         )
         parts: dict[int, list[_Part]] = {}
@@ -157,11 +159,14 @@ class _Cut:
 class _Part:
     """What some rows have in a slot; `count` is that of the rows."""
 
-    def __init__(self, tx: Transaction, id: int, count: int, width: int | None, present: bytes | None) -> None:
+    def __init__(
+        self, tx: Transaction, id: int, count: int, width: int | None, digits: int | None, present: bytes | None
+    ) -> None:
         self.count = count
         self._tx = tx
         self._id = id
         self._width = width
+        self._digits = digits
         self._present = present
         """The bytes that there are, if the texts are not told by number."""
 
@@ -172,11 +177,23 @@ class _Part:
         if not self._may_have(text, asked.caseless):
             return 0
         caseless = asked.caseless and any(0x41 <= byte <= 0x5A for byte in self._present)
-        if asked.part == "ends_with" and not caseless and 0 < len(text) <= TAIL:
+        if asked.part == "ends_with" and not caseless and 0 < len(text) < TAIL:
             tails = self._read("tails")
             if tails is not None:
                 return _ending(tails, text)
+        if self._digits and self._width:
+            return self._by_digits(asked, self._width)
         return texts_marked(self._read("body"), self.count, asked.part, text, caseless=caseless, width=self._width)
+
+    def _by_digits(self, asked: Asked, width: int) -> int:
+        last = width - len(asked.text)
+        if last < 0 or (asked.part == "eq" and last):
+            return 0
+        if not asked.text:
+            return all_of(self.count)
+        first, until = last * (asked.part == "ends_with"), last * (asked.part != "starts_with")
+        places = [(place, asked.text) for place in range(first, until + 1)]
+        return bytes_holding(self._read("body"), width // 2, places)
 
     def _may_have(self, text: bytes, caseless: bool) -> bool:
         present = self._present or b""
@@ -199,20 +216,19 @@ def _upper(byte: int) -> int:
 
 def _ending(tails: bytes, text: bytes) -> int:
     """The rows whose tail ends so."""
-    place = TAIL - len(text)
     flags = bytearray(len(tails) // TAIL)
-    search = Search(tails, text)
+    search = Search(tails, text + AFTER)
     for at in search:
+        flags[at // TAIL] = 1
+        search.jump = (at // TAIL + 1) * TAIL
         if search.hits > HITS:
             return _ending_by_columns(tails, text)
-        if at % TAIL == place:
-            flags[at // TAIL] = 1
     return int.from_bytes(flags, "little")
 
 
 def _ending_by_columns(tails: bytes, text: bytes) -> int:
     found = all_of(len(tails) // TAIL)
-    for column, byte in zip(range(TAIL - len(text), TAIL), text, strict=True):
+    for column, byte in zip(range(TAIL - 1 - len(text), TAIL - 1), text, strict=True):
         found &= int.from_bytes(tails[column::TAIL].translate(only(byte)), "little")
     return found
 

@@ -9,7 +9,7 @@ with its first piece, has each of the others after the one before, and ends with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ WORDS_MAX = 1_024
 PART_ROWS = 8_192
 """Rows of a slot whose texts are kept together: what is read at once is bounded."""
 TAIL = 8
-"""The last bytes of longer texts are kept apart too: their ends are looked at then, and not all of them."""
+"""The last bytes of longer texts are kept apart too, seven and the mark behind them: ends are looked for there."""
 WHOLE, CUT = SHAPES_MAX, SHAPES_MAX + 1
 """The shape of texts that have none, and what stands for it where a text is not held."""
 _LEAF = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|-?[0-9][0-9.eE+-]*|\b(?:true|false|null)\b')
@@ -152,13 +152,14 @@ class Shaper:
         self._run("DELETE FROM temp.ranked")
         self._run(f"INSERT INTO temp.ranked SELECT n, rank() OVER (ORDER BY {text}) - 1 FROM temp.texts")
         fences = self._run(
-            f"SELECT r >> 8, min(r), min({text}) FROM temp.ranked JOIN temp.texts USING (n) GROUP BY 1 ORDER BY 1"
+            f"SELECT r >> 8, min(r), min({text}), max({text}) FROM temp.ranked JOIN temp.texts USING (n) "
+            f"GROUP BY 1 ORDER BY 1"
         ).fetchall()
         low, high = (
             self._value(f"SELECT {_PACKED % digits} FROM (SELECT r FROM temp.ranked ORDER BY n)")
             for digits in ("format('%02x', r & 255)", "format('%02x', r >> 8)")
         )
-        said = msgspec.json.encode(fences).decode()
+        said = msgspec.json.encode(list(_fences(fences))).decode()
         self._run("INSERT INTO search.ranks (place, fences, low, high) VALUES (?, ?, ?, ?)", (place, said, low, high))
 
     def _write_shape(self, place: int, shape: int, pieces: list[str], rows: str) -> None:
@@ -202,21 +203,24 @@ class Shaper:
         count, body, shortest, longest = self._run(
             f"SELECT count(*), {_PACKED % _MARKED}, min(octet_length(v)), max(octet_length(v)) FROM {rows}"
         ).get
-        tails = None
+        width, present, tails = shortest if shortest == longest else None, _bytes_in(body), None
         if len(body) > 3 * TAIL * count:
-            digits = f"substr('{'FF' * TAIL}' || hex(v), -{2 * TAIL})"
-            tails = self._value(f"SELECT {_PACKED % digits} FROM {rows}")
-        width = shortest if shortest == longest else None
+            ends = f"substr('{'FF' * TAIL}' || hex(v) || 'FE', -{2 * TAIL})"
+            tails = self._value(f"SELECT {_PACKED % ends} FROM {rows}")
+        digits = width is not None and width > 0 and width % 2 == 0 and _DIGITS.issuperset(present)
+        if digits:
+            body = self._value(f"SELECT {_PACKED % 'v'} FROM {rows}")
         self._run(
-            "INSERT INTO search.slots (place, shape, slot, part, count, width, bytes, tails, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*at, count, width, _bytes_in(body), tails, body),
+            "INSERT INTO search.slots (place, shape, slot, part, count, width, digits, bytes, tails, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*at, count, width, digits, present, tails, body),
         )
 
     def _value(self, statement: str, *values: object) -> Any:
         return self._run(statement, values).get
 
 
+_DIGITS = frozenset(b"0123456789abcdef" + BEFORE + AFTER)
 _MARKED = "'FF' || hex(v) || 'FE'"
 SHAPING_TABLES = """
     CREATE TEMP TABLE texts (n INTEGER PRIMARY KEY, c, cut, shape);
@@ -224,6 +228,17 @@ SHAPING_TABLES = """
     CREATE TEMP TABLE moves (n INTEGER PRIMARY KEY, place INTEGER);
     CREATE TEMP TABLE words (word PRIMARY KEY, code INTEGER) WITHOUT ROWID;
 """
+
+
+def _fences(buckets: list[tuple[int, int, str, str]]) -> Iterator[tuple[int, int, str]]:
+    """Bucket, rows before it, and as much of its least text as makes it greater than all before."""
+    before = ""
+    for bucket, rows, least, greatest in buckets:
+        alike = next(
+            (at for at, (one, other) in enumerate(zip(before, least, strict=False)) if one != other), len(before)
+        )
+        yield bucket, rows, least[: alike + 1]
+        before = greatest
 
 
 def _bytes_in(body: bytes) -> bytes:
