@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import compress
 
 from ffd.store.index.finding import HITS, Search
 from ffd.store.index.planes import all_of, compares, marked, only
@@ -44,8 +43,10 @@ def bytes_compared(body: bytes, width: int, op: str, value: bytes) -> int:
         rows = [body[at : at + width] for at in range(0, len(body), width)]
         return marked([compares(row, op, value) for row in rows])
     flags = bytearray(len(lead))
-    for row in compress(range(len(lead)), tied):
+    row = tied.find(1)
+    while row >= 0:
         flags[row] = compares(body[row * width : row * width + width], op, value)
+        row = tied.find(1, row + 1)
     return decided | int.from_bytes(flags, "little")
 
 

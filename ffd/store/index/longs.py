@@ -29,23 +29,23 @@ class LongTexts:
         self._text = text
         self.same = test_of(condition, field.kind)
 
-    def marks(self, chunk: int, count: int, sequences: Any, within: int) -> int:
+    def marks(self, chunk: int, count: int, greatest: str, sequences: Any, within: int) -> int:
         """The rows of a chunk for which it holds, as far as they are within others."""
-        said = self._said(chunk, count)
+        said = self._said(chunk, count, greatest)
         found = said.found
         doubtful = said.doubtful & within & ~found
         if doubtful:
             found |= self._looked_at(sequences(chunk), doubtful, count)
         return all_of(count) & ~found if self._negated else found
 
-    def _said(self, chunk: int, count: int) -> Said:
+    def _said(self, chunk: int, count: int, greatest: str) -> Said:
         op, text, place = self._condition.op, self._text, self._place + chunk
         if op in ORDERS or op == "eq":
-            return Ranks(self._tx, place, count).compared(op, text)
+            return Ranks(self._tx, place, count).compared(op, text, greatest)
         if not text and op != "ieq":
             return Said(all_of(count), 0)
         if op == "starts_with":
-            return Ranks(self._tx, place, count).starting(text)
+            return Ranks(self._tx, place, count).starting(text, greatest)
         part, _, caseless = ("eq", False, True) if op == "ieq" else parts_of(op)
         asked = Asked(part, folded(text) if caseless else text, caseless)
         return Said(*holding(self._tx, place, count, asked))

@@ -53,22 +53,24 @@ class Ranks:
         self._texts = [fence.text for fence in self.fences]
         self._high: bytes | None = None
 
-    def compared(self, op: str, text: str) -> Said:
-        """`eq`, or an order. What is so by its first characters, and what these do not tell."""
-        at = self._at(text)
+    def compared(self, op: str, text: str, greatest: str) -> Said:
+        """`eq`, or an order. What is so by its beginning, and what that leaves open; none is beyond `greatest`."""
+        at = self._at(text) if text[:RANKED_CHARS] <= greatest else len(self.fences)
         doubtful = self.between(at, at + 1)
         if op == "eq":
             return Said(0, doubtful)
         return Said(self.between(0, at) if op in ("lt", "lte") else self.between(at + 1, len(self.fences)), doubtful)
 
-    def starting(self, text: str) -> Said:
-        """What begins so."""
+    def starting(self, text: str, greatest: str) -> Said:
+        """What begins so; none is beyond `greatest`."""
         lead = text[:RANKED_CHARS]
         first = last = self._at(text)
         while last + 1 < len(self._texts) and self._texts[last + 1].startswith(lead):
             last += 1
         if len(text) > RANKED_CHARS:
             return Said(0, self.between(first, last + 1))
+        if last == len(self.fences) - 1 and greatest.startswith(text):
+            last += 1
         inside = first if first >= 0 and self._texts[first].startswith(text) else first + 1
         return Said(self.between(inside, last), self.between(first, inside) | self.between(last, last + 1))
 

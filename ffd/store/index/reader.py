@@ -270,7 +270,7 @@ class Reader:
         def mark(zone: Zone, within: int) -> int:
             if zone.form is Form.SAME:
                 return all_of(zone.count) if texts.same(zone.low) else 0
-            return texts.marks(zone.chunk, zone.count, self.sequences, within)
+            return texts.marks(zone.chunk, zone.count, zone.high, self.sequences, within)
 
         return mark
 
