@@ -11,7 +11,7 @@ from ffd.model.ids import sha256
 from ffd.model.query import COLLECTIONS, Kind
 from ffd.store.collection import Collection, Column
 
-VERSION = 6
+VERSION = 7
 CHUNK_ROWS = 2_048
 """Rows that are waited for until a chunk is made of them: as many may be scanned for a list."""
 MERGED = 32

@@ -232,12 +232,13 @@ SHAPING_TABLES = """
 
 def _fences(buckets: list[tuple[int, int, str, str]]) -> Iterator[tuple[int, int, str]]:
     """Bucket, rows before it, and as much of its least text as makes it greater than all before."""
-    before = ""
+    before = None
     for bucket, rows, least, greatest in buckets:
-        alike = next(
-            (at for at, (one, other) in enumerate(zip(before, least, strict=False)) if one != other), len(before)
-        )
-        yield bucket, rows, least[: alike + 1]
+        if before is None:
+            yield bucket, rows, least
+        else:
+            pairs = enumerate(zip(before, least, strict=False))
+            yield bucket, rows, least[: next((at for at, (one, other) in pairs if one != other), len(before)) + 1]
         before = greatest
 
 
