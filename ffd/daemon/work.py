@@ -73,8 +73,9 @@ def _by_exchange(parts: Parts) -> dict[str, list[Member]]:
 
 async def _sequence(parts: Parts, member: Member, leadership: Leadership) -> None:
     sealer, publisher = sealer_of(parts, member), publisher_of(parts, member)
-    courier = BroadcastCourier(_sending(parts, member, leadership, PINNED_BROADCAST), sealer, member.storage, publisher)
-    retries = Retries(parts.world, parts.store, sealer, member.ledger, member.storage, publisher, leadership)
+    sending = _sending(parts, member, leadership, PINNED_BROADCAST)
+    courier = BroadcastCourier(sending, sealer, member.storage, publisher)
+    retries = Retries(sending, sealer, member.storage, publisher)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(retries.run)
         await Sequencer(parts.store, leadership, courier).run()

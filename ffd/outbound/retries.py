@@ -15,15 +15,12 @@ from ffd.model.errors import FfdError, NotFound
 from ffd.model.ids import parse_uuid
 from ffd.outbound.publish import Publisher
 from ffd.outbound.sealing import Sealer
-from ffd.outbound.sending import batch_pin
-from ffd.ports.ledger import Ledger
+from ffd.outbound.sending import Sending, batch_pin
 from ffd.ports.sharedstorage import SharedStorage
-from ffd.store import Store, Transaction, batches, operations
+from ffd.store import Transaction, batches, operations
 from ffd.store.batches import BatchRow
 from ffd.store.bells import wait_rung
-from ffd.store.leadership import Leadership
 from ffd.store.operations import FAILED, PIN_BATCH, SUCCEEDED, UPLOAD_BATCH, UPLOAD_BLOB, UPLOAD_VALUE, OperationRow
-from ffd.world import World
 
 RETRIED = (UPLOAD_BATCH, PIN_BATCH, UPLOAD_BLOB, UPLOAD_VALUE)
 PAGE = 50
@@ -33,23 +30,12 @@ POLL_S = 5.0  # the fallback for what another process was asked
 class Retries:
     """Does once more what is asked for in one namespace, for as long as it leads."""
 
-    def __init__(
-        self,
-        world: World,
-        store: Store,
-        sealer: Sealer,
-        ledger: Ledger,
-        storage: SharedStorage,
-        publisher: Publisher,
-        leadership: Leadership,
-    ) -> None:
-        self._world = world
-        self._store = store
+    def __init__(self, sending: Sending, sealer: Sealer, storage: SharedStorage, publisher: Publisher) -> None:
+        self._sending = sending
+        self._store = sending.store
         self._sealer = sealer
-        self._ledger = ledger
         self._storage = storage
         self._publisher = publisher
-        self._leadership = leadership
 
     async def run(self) -> NoReturn:
         """Do what is asked for, in the order it was, until cancelled."""
@@ -79,7 +65,7 @@ class Retries:
         contexts = [bytes.fromhex(each) for each in input["contexts"]]
         pin = batch_pin(self._sealer.namespace, batch, contexts, batch.payload_ref or "")
         request = self._store.peek(lambda tx: operations.first_of(tx, batch.tx, PIN_BATCH))
-        return _output(transactionHash=await self._ledger.submit(pin, request=request.hex(), key=batch.key))
+        return _output(transactionHash=await self._sending.ledger.submit(pin, request=request.hex(), key=batch.key))
 
     def _batch(self, row: OperationRow) -> BatchRow:
         wanted = msgspec.json.decode(row.input or "{}")
@@ -90,8 +76,8 @@ class Retries:
         return found
 
     def _settle(self, tx: Transaction, row: OperationRow, outcome: str | FfdError) -> None:
-        self._leadership.check(tx)
-        now = self._world.now()
+        self._sending.leadership.check(tx)
+        now = self._sending.world.now()
         if isinstance(outcome, FfdError):
             operations.settle(tx, row.id, FAILED, now, error=str(outcome))
         else:
