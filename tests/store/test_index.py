@@ -214,12 +214,12 @@ def samples(tx: Transaction) -> dict[str, dict[str, list[Any]]]:
 Listed = tuple[list[Any], int | None]
 
 
-def asked(tx: Transaction, collection: Collection[Any], query: Query) -> tuple[Listed, Listed, bool]:
-    """What the search says, what a walk over the tables says, and whether the index was asked."""
+def asked(tx: Transaction, collection: Collection[Any], query: Query, of: int) -> tuple[Listed, Listed, bool]:
+    """Of one namespace or of all: what the search says, what a walk over the tables says, and was the index asked?"""
     steps = searching._steps(query.sort or default_sort(collection.name))
-    said = answer.consult(tx, INDEX, collection.name, HERE, query, steps, 1)
-    found = search(tx, collection, HERE, query)
-    walked = searching._walk(tx, collection, HERE, query, steps)
+    said = answer.consult(tx, INDEX, collection.name, of, query, steps, 1)
+    found = search(tx, collection, of, query)
+    walked = searching._walk(tx, collection, of, query, steps)
     return (list(found.rows), found.total), (list(walked.rows), walked.total), said is not None
 
 
@@ -230,8 +230,9 @@ async def check(store: Store, rng: Random, queries: int = QUERIES) -> int:
     for collection in HELD:
         for _ in range(queries):
             query = asker.query(collection.name)
-            found, walked, by_index = await store.read(partial(asked, collection=collection, query=query))
-            assert found == walked, (collection.name, query)
+            of = rng.choice((HERE, namespaces.EVERYWHERE)) if collection.spans else HERE
+            found, walked, by_index = await store.read(partial(asked, collection=collection, query=query, of=of))
+            assert found == walked, (collection.name, query, of)
             helped += by_index
     return helped
 
@@ -390,7 +391,7 @@ async def test_nested_conditions_are_joined_as_they_stand(store: Store, seed: in
         ),
     )
     query = Query(Group("and", (where,)), (Sort("tag"), Sort("author", descending=True)), count=True, limit=1000)
-    found, walked, by_index = await store.read(lambda tx: asked(tx, MESSAGES, query))
+    found, walked, by_index = await store.read(lambda tx: asked(tx, MESSAGES, query, HERE))
     assert by_index and found == walked and found[1]
 
 
