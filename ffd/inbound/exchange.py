@@ -47,6 +47,9 @@ _log = logging.getLogger(__name__)
 CHAIN_MAX = 100
 """How many parents an identity may have, one above the other."""
 
+BROUGHT_MAX = 10_000
+"""Of how many blobs it is remembered who brought them."""
+
 
 class ExchangeReceiver:
     """Takes in what comes for the namespaces of this node; `message_bytes_max` is how long a wrapper may be."""
@@ -55,28 +58,27 @@ class ExchangeReceiver:
         self._store = store
         self._files = files
         self._bytes_max = message_bytes_max
+        self._brought: dict[bytes, None] = {}
         self._at = {(each.namespace.network_name, each.namespace.node_name): each for each in arrivals}
 
     async def take_message(self, route: Route, message: bytes) -> None:
         """Take a private batch. Raises as `Receiver` says."""
         arrivals = self._recipient(route)
         wrapper = parse_wrapper(message, self._bytes_max)
-        try:
-            _check_private(wrapper.batch, arrivals.namespace.network_name)
-            await self._store.write(lambda tx: _Reception(tx, arrivals, route, wrapper).take())
-        except Invalid as refusal:
-            await self._refuse(arrivals, route, wrapper.batch, refusal)
-            raise
+        refusal = await self._receive(arrivals, route, wrapper)
+        if refusal is not None:
+            await self._keep(refusal, arrivals, route, wrapper.batch)
+            raise refusal
 
     async def blob_offset(self, route: Route, transfer: Transfer) -> int:
         """How much of a blob is here: all of it, or what came before a try broke off. Raises NotFound, Away."""
-        whole = self._size_here(self._recipient(route), transfer)
+        whole = self._size_known(self._recipient(route), route, transfer)
         return await self._files.kept(_key(route, transfer)) if whole is None else whole
 
     async def take_blob(self, route: Route, transfer: Transfer, source: Source, *, offset: int) -> None:
         """Take the rest of a blob, and look again at what waited for it. Raises as `Receiver` says."""
         arrivals = self._recipient(route)
-        if self._size_here(arrivals, transfer) is not None:
+        if self._size_known(arrivals, route, transfer) is not None:
             while await source.read():
                 pass
             return
@@ -91,12 +93,28 @@ class ExchangeReceiver:
             hash = await incoming.finish()
             async with incoming.placed(hash):
                 await self._store.write(lambda tx: _record_blob(tx, arrivals, transfer, incoming, hash))
+        self._remember(route, transfer)
 
-    def _size_here(self, arrivals: Arrivals, transfer: Transfer) -> int | None:
-        """The size of a blob that is here whole, as far as its sender says which it is."""
+    def _size_known(self, arrivals: Arrivals, route: Route, transfer: Transfer) -> int | None:
+        """The size of a blob that is here whole, if its sender brought it, or knows the data item that has it.
+
+        Whoever knows nothing but its hash is told nothing: any member could ask what this node has from others.
+        """
         hash, number = transfer.hash, arrivals.namespace.number
-        found = None if hash is None else self._store.peek(lambda tx: blobs.find(tx, number, hash))
+        if hash is None:
+            return None
+        if _key(route, transfer) not in self._brought:
+            wanted = self._store.peek(lambda tx: data.blob_of(tx, number, transfer.data))
+            if wanted != hash:
+                return None
+        found = self._store.peek(lambda tx: blobs.find(tx, number, hash))
         return None if found is None else found.size
+
+    def _remember(self, route: Route, transfer: Transfer) -> None:
+        """Remember who brought a blob, until many others came: after that, or a restart, it may come once more."""
+        self._brought[_key(route, transfer)] = None
+        while len(self._brought) > BROUGHT_MAX:
+            del self._brought[next(iter(self._brought))]
 
     def _recipient(self, route: Route) -> Arrivals:
         """Who is meant: a node may be in several namespaces, and two of them in one network."""
@@ -107,7 +125,16 @@ class ExchangeReceiver:
             )
         return found
 
-    async def _refuse(self, arrivals: Arrivals, route: Route, batch: Batch, refusal: Invalid) -> None:
+    async def _receive(self, arrivals: Arrivals, route: Route, wrapper: Wrapper) -> Invalid | None:
+        """Take a batch, or say what it is refused for."""
+        try:
+            _check_private(wrapper.batch, arrivals.namespace.network_name)
+            await self._store.write(lambda tx: _Reception(tx, arrivals, route, wrapper).take())
+        except Invalid as refusal:
+            return refusal
+        return None
+
+    async def _keep(self, refusal: Invalid, arrivals: Arrivals, route: Route, batch: Batch) -> None:
         """Keep why a batch was refused: its pins may make others wait."""
         _log.warning("batch %s from %s was refused: %s", batch.head.id, route.sender, refusal)
         if not batch.head.id:

@@ -174,6 +174,18 @@ async def test_a_blob_goes_on_where_it_broke_off_and_may_come_before_its_message
     assert member.told()[-1].message == message("first/0")
 
 
+async def test_a_hash_alone_does_not_tell_a_member_what_others_brought(member: Member, autojump_clock: object) -> None:
+    await meet(member, "alice", "bob", "carol")
+    known = Transfer(uid("data of first"), HASH, len(CONTENT))
+    await member.receiver.take_blob(route(), known, Pieces(), offset=0)
+    guessed = Transfer(uid("guessed"), HASH, len(CONTENT))
+    assert await member.receiver.blob_offset(route("carol"), guessed) == 0
+    with pytest.raises(Away, match="FFD3108"):
+        await member.receiver.take_blob(route("carol"), guessed, Pieces(1000), offset=0)
+    await member.receiver.take_blob(route("carol"), guessed, Pieces(), offset=0)
+    assert await member.receiver.blob_offset(route("carol"), guessed) == len(CONTENT)
+
+
 async def test_another_blob_than_that_of_the_data_is_refused(member: Member, autojump_clock: object) -> None:
     await with_picture(member)
     transfer = Transfer(uid("data of first"))

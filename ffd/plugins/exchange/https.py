@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -89,9 +89,9 @@ class HttpsExchange:
     async def send_blob(self, route: Route, transfer: Transfer, source: Source) -> None:
         await self._links.use(route, BLOB, Parcel(route, transfer, source, self._boundary()).send)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections to peers."""
-        await self._links.close()
+        await self._links.aclose()
 
     def _boundary(self) -> str:
         return f"ffd-{self._world.entropy(16).hex()}"
@@ -107,11 +107,8 @@ async def open_https_exchange(setting: PluginSetting, peers: Peers) -> AsyncIter
     contexts = Contexts(setting.world, files, peers)
     # What is wrong with the files is said at the start, and not by the first peer.
     setting.world.mutual_tls(files.certificate, files.key, (), listening=True)
-    exchange = HttpsExchange(setting, place, contexts, peers)
-    try:
+    async with aclosing(HttpsExchange(setting, place, contexts, peers)) as exchange:
         yield exchange
-    finally:
-        await exchange.close()
 
 
 def _place(setting: PluginSetting) -> Place:

@@ -93,10 +93,11 @@ class Links:
                 answer = await self._speak_anew(link, speak)
         check(route, answer)
 
-    async def close(self) -> None:
-        """Close all connections."""
-        for link in self._links.values():
-            await link.cut()
+    async def aclose(self) -> None:
+        """Close all connections, also when whoever does it is cancelled: none of them is waited for."""
+        with trio.CancelScope(shield=True):
+            for link in self._links.values():
+                await link.cut()
 
     async def _speak_anew(self, link: Link, speak: Callable[[Link, Wire], Awaitable[Answer]]) -> Answer:
         await self._connect(link)

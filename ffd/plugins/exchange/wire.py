@@ -115,15 +115,23 @@ async def secure(
 ) -> Secured:
     """The stream inside TLS, each end with its certificate. Raises Gone; a peer that is refused is told why."""
     secured = trio.SSLStream(stream, context, server_hostname=host, server_side=listening)
+    gone = await _shake_hands(secured)
+    if gone is None:
+        return secured
+    await _say_alert(secured, stream)
+    raise gone
+
+
+async def _shake_hands(secured: Secured) -> Gone | None:
+    """Shake hands: what came of it if the connection broke. Raises Gone after the time for it."""
     try:
         with trio.fail_after(HANDSHAKE_S):
             await secured.do_handshake()
     except trio.TooSlowError:
         raise Gone(f"there was no handshake within {HANDSHAKE_S:g} s") from None
     except trio.BrokenResourceError as error:
-        await _say_alert(secured, stream)
-        raise broken(error) from error
-    return secured
+        return broken(error)
+    return None
 
 
 async def _say_alert(secured: Secured, stream: trio.SocketStream) -> None:
