@@ -114,23 +114,22 @@ def _gather(
     """The page of what the index finds, and of the rows that it knows nothing of."""
     where = Where(collection)
     condition = where.conditions(query.where)
-    matching = f"+{_within(collection, namespace)}{_also(collection.only)}{_also(condition)}"
+    matching = f"{_within(collection, namespace)}{_also(collection.only)}{_also(condition)}"
     order, sequence = _order(collection, steps), collection.sequence
     wanted = query.skip + (query.limit or ROWS_MAX + 1)
-    found, total = list(answer.sequences), answer.total
+    # Joined so, the database begins with these few rows, and does not walk all of them in the order that is asked for.
+    source = (
+        f"(SELECT sequence AS known FROM {collection.source.split()[0]} WHERE sequence > ? "
+        f"UNION SELECT sequence FROM ({answer.loose}) WHERE sequence <= ?) unknown "
+        f"CROSS JOIN {collection.source} WHERE {sequence} = unknown.known AND {matching}"
+    )
+    values = (answer.through, *answer.values, answer.through, namespace, *where.values)
+    page = tx.execute(f"SELECT {sequence} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted))
+    few = [row[0] for row in page]
+    found, total = [*answer.sequences, *few], answer.total or 0
+    if query.count:
+        total += len(few) if len(few) < wanted else tx.value(f"SELECT count(*) FROM {source}", values)
     held = f"{collection.source} WHERE {sequence} IN (SELECT value FROM json_each(?))"
-    counted = ", count(*) OVER ()" * query.count
-    for rows, these in (
-        (f"{sequence} > ?", (answer.through,)),
-        (f"{sequence} <= ? AND {sequence} IN ({answer.loose})", (answer.through, *answer.values)),
-    ):
-        source = f"{collection.source} WHERE {rows} AND {matching}"
-        values = (*these, namespace, *where.values)
-        # Counted with the page: these rows are scanned, and once will do.
-        page = list(tx.execute(f"SELECT {sequence}{counted} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted)))
-        found += [row[0] for row in page]
-        if query.count and page:
-            total += page[0][1]
     # In two steps: what is sorted is narrow, and what is shown only the page.
     ordered = tx.execute(
         f"SELECT {sequence} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",

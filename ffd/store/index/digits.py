@@ -76,6 +76,8 @@ def spots(width: int, part: str, text: str) -> list[Spot]:
 
 def behind_lead(lead: bytes, places: Sequence[Spot]) -> list[Spot] | None:
     """What must stand where behind the digits that all rows begin with; None when these have what is asked for."""
+    if not lead:
+        return list(places)
     known, left = lead.hex(), []
     for place, text in places:
         inside = known[place : place + len(text)]

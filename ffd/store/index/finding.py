@@ -1,7 +1,7 @@
 """Bytes looked for in many bytes: the one thing that a search does most.
 
 RE2 finds what it knows to be literal with the processor's widest instructions, several times as fast as `bytes.find`
-does, but takes a microsecond for each hit, in which that is ten times faster.
+does, but takes ten microseconds for each hit, in which that is far faster.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import re2
 
 HITS = 1_000
 """Hits from which on what is looked for is taken to be common."""
+SAMPLE = 3
+"""After so many hits it is known how far they are apart."""
+NEAR = 8_192
+"""Bytes between two hits, from which on the next one is found sooner by `bytes.find`."""
 
 
 class _Found(Protocol):
@@ -22,6 +26,7 @@ class _Found(Protocol):
 
 class _Pattern(Protocol):
     def search(self, text: bytes, pos: int = 0) -> _Found | None: ...
+    def finditer(self, text: bytes) -> Iterator[_Found]: ...
 
 
 @lru_cache(maxsize=16)
@@ -51,16 +56,32 @@ class Search:
 
     def __iter__(self) -> Iterator[int]:
         """Where the needle stands, also where one overlaps another."""
-        search = _compiled(self._needle, self._nibble).search
-        while self.hits < HITS:
-            found = search(self._body, self.jump)
-            if found is None:
+        pattern = _compiled(self._needle, self._nibble)
+        if self._overlaps():
+            while self.hits < SAMPLE or self.jump > self.hits * NEAR:
+                found = pattern.search(self._body, self.jump)
+                if found is None:
+                    return
+                yield self._hit(found.start())
+        else:
+            for found in pattern.finditer(self._body):
+                at = found.start()
+                if at >= self.jump:
+                    yield self._hit(at)
+                if self.hits >= SAMPLE and self.jump <= self.hits * NEAR:
+                    break
+            else:
                 return
-            yield self._hit(found.start())
         at = self._body.find(self._needle, self.jump)
         while at >= 0:
             yield self._hit(at)
             at = self._body.find(self._needle, self.jump)
+
+    def _overlaps(self) -> bool:
+        """May a hit begin within another?"""
+        needle = self._needle
+        within = any(needle.startswith(needle[at:]) for at in range(1, len(needle)))
+        return within or (self._nibble is not None and needle[0] >> 4 == self._nibble)
 
     def _hit(self, at: int) -> int:
         self.hits += 1

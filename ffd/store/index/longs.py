@@ -14,6 +14,9 @@ from ffd.store.index.ranks import Ranks, Said
 from ffd.store.index.shapes import Asked, holding
 from ffd.store.transaction import Transaction
 
+LOOKED_AT = 50
+"""So few rows of a chunk are looked at in their table: sooner done than to see what the chunk says of all of them."""
+
 
 class LongTexts:
     """One condition on the long texts of a collection."""
@@ -31,7 +34,8 @@ class LongTexts:
 
     def marks(self, chunk: int, count: int, greatest: str, sequences: Any, within: int) -> int:
         """The rows of a chunk for which it holds, as far as they are within others."""
-        said = self._said(chunk, count, greatest)
+        few = within.bit_count() <= LOOKED_AT
+        said = Said(0, within) if few else self._said(chunk, count, greatest)
         found = said.found
         doubtful = said.doubtful & within & ~found
         if doubtful:

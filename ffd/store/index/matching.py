@@ -105,14 +105,12 @@ def _ordered(op: Op, value: Any) -> Test:
 def _part_test(op: Op, text: str) -> Callable[[str], bool]:
     plain, negated, caseless = parts_of(op)
     small = folded(text) if caseless else text
-
-    def holds(each: str) -> bool:
-        if caseless:
-            each = folded(each)
-        if plain == "contains":
-            found = small in each
-        else:
-            found = each.startswith(small) if plain == "starts_with" else each.endswith(small)
-        return found is not negated
-
-    return holds
+    tests: dict[str, Callable[[str], bool]] = {
+        "contains": lambda each: small in each,
+        "starts_with": lambda each: each.startswith(small),
+        "ends_with": lambda each: each.endswith(small),
+    }
+    holds = tests[plain]
+    if caseless:
+        return (lambda each: not holds(folded(each))) if negated else (lambda each: holds(folded(each)))
+    return (lambda each: not holds(each)) if negated else holds

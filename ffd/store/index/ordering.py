@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import compress, repeat
 from operator import itemgetter
 from typing import Any
 
 from ffd.model.query import Sort
+from ffd.store.index.digits import common_lead
 from ffd.store.index.layout import Field, Form
 from ffd.store.index.planes import CodeSet, chosen, positions
 from ffd.store.index.ranks import first_of_all
 from ffd.store.index.reader import Reader, Zone
 
-SPARE_ROWS = 1_000
+SPARE_ROWS = 300
 """So many more rows than were asked for may be handed on, for the database to sort: cheaper than to look again."""
+
+BYTES_JUDGED = 3
+"""So many bytes of ids, hashes and numbers are looked at to tell which rows come first."""
 
 Marks = Callable[[int], int]
 
@@ -182,8 +187,9 @@ def _by_all(
         here = marks(zone.chunk)
         if here:
             here &= ~reader.null_marks(field, zone)
-            values = reader.texts(field, zone) if field.kind.textual else reader.values(field, zone)
-            found.add(zone.chunk, chosen(values, here, zone.count), positions(here, zone.count))
+            rows = positions(here, zone.count)
+            values = (reader.texts_at if field.kind.textual else reader.values_at)(field, zone, here, rows)
+            found.add(zone.chunk, values, rows)
     return _take_best(reader, found, order, wanted, taken)
 
 
@@ -207,43 +213,89 @@ def _edge(zone: Zone, field: Field, down: bool) -> Any:
 
 
 def _narrowed(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> tuple[list[Any], list[int]]:
-    """The values and places of a chunk's rows, less those of ids and hashes that are known to come too late."""
-    count = zone.count
-    if zone.form is Form.BYTES and not zone.spread:
-        lead = zone.lead
-        width = field.width - len(lead)
-        body, _ = reader.body(field, zone.chunk)
-        here = _first_by_lead(body[::width], here, found, _behind(lead, found.limit))
-        rows = positions(here, count)
-        return [lead + body[row * width : row * width + width] for row in rows], rows
-    rows = positions(here, count)
+    """The values and places of a chunk's rows, less those that are known to come too late."""
     if zone.form is Form.SAME:
+        rows = positions(here, zone.count)
         return [_edge(zone, field, found.down)] * len(rows), rows
-    return chosen(reader.values(field, zone), here, count), rows
+    if here.bit_count() > found.wanted:
+        if zone.form is Form.NUMBERS and zone.spread:
+            here = _first_by_runs(reader, field, zone, here, found)
+        elif zone.form in (Form.BYTES, Form.NUMBERS) and not zone.spread:
+            here = _first_by_bytes(reader, field, zone, here, found)
+    rows = positions(here, zone.count)
+    return reader.values_at(field, zone, here, rows), rows
 
 
-def _behind(lead: bytes, limit: bytes | None) -> int | None:
-    """The byte behind the lead of the last value that is wanted, if it has that lead."""
-    return limit[len(lead)] if limit is not None and limit.startswith(lead) else None
+def _first_by_runs(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> int:
+    """Of the marked rows of a plane of runs at least the first that are wanted, and all that equal the last of them."""
+    flags, kept = here.to_bytes(zone.count, "little"), bytearray(zone.count)
+    taken, last = 0, None
+    for value, first, end in sorted(reader.runs(field, zone), key=itemgetter(0), reverse=found.down):
+        if (taken >= found.wanted and value != last) or found.refuses(value):
+            break
+        count = flags.count(1, first, end)
+        if count:
+            taken, last = taken + count, value
+            kept[first:end] = flags[first:end]
+    return int.from_bytes(kept, "little")
 
 
-def _first_by_lead(lead: bytes, here: int, found: _Best, limit: int | None) -> int:
-    """Of the marked rows at least the first that are wanted, judged by one byte; none is beyond the `limit`."""
-    if limit is not None:
-        return _up_to(lead, here, 255 - limit if found.down else limit, found.down)
+def _as_bytes(value: Any) -> bytes | None:
+    """Ids, hashes and numbers that are not negative: bytes have the same order."""
+    if isinstance(value, int):
+        return value.to_bytes(8, "big") if value >= 0 else None
+    return value if value is None or isinstance(value, bytes) else bytes.fromhex(value.replace("-", ""))
+
+
+def _first_by_bytes(reader: Reader, field: Field, zone: Zone, here: int, found: _Best) -> int:
+    """Of the marked rows at least the first that are wanted, judged byte by byte until few too many are left.
+
+    Of those that are beyond the limit, if it is known, as few as these bytes tell.
+    """
+    low, high, last_value = (_as_bytes(value) for value in (zone.low, zone.high, found.limit))
+    if not low or not high:
+        return here
+    lead, body = common_lead(low, high), reader.body(field, zone.chunk)
+    # An id or a hash is stored without what all of the plane begin with.
+    column, width = (0, len(low) - lead) if zone.form is Form.BYTES else (lead, len(low))
+    limit = last_value[lead:] if last_value and last_value.startswith(low[:lead]) else b""
+    taken, wanted = 0, found.wanted
+    for at in range(column, min(column + BYTES_JUDGED, width)):
+        if here.bit_count() <= wanted + SPARE_ROWS:
+            break
+        values = body[at::width]
+        last = _step(limit[0], found.down) if limit else _last_wanted(values, here, wanted, found.down)
+        before = _up_to(values, here, last - 1, found.down) if last else 0
+        taken |= before
+        wanted = max(wanted - before.bit_count(), 1)
+        here = _up_to(values, here, last, found.down) & ~before
+        limit = limit[1:]
+    return taken | here
+
+
+def _last_wanted(values: bytes, here: int, wanted: int, down: bool) -> int:
+    """The step up to which there are as many rows as are wanted; steps count from the first byte of the order."""
     low, high = 0, 255
     while low < high:
         middle = (low + high) // 2
-        if _up_to(lead, here, middle, found.down).bit_count() >= found.wanted:
+        if _up_to(values, here, middle, down).bit_count() >= wanted:
             high = middle
         else:
             low = middle + 1
-    return _up_to(lead, here, low, found.down)
+    return low
 
 
-def _up_to(lead: bytes, here: int, step: int, down: bool) -> int:
-    table = bytes([(255 - byte if down else byte) <= step for byte in range(256)])
-    return here & int.from_bytes(lead.translate(table), "little")
+def _step(byte: int, down: bool) -> int:
+    return 255 - byte if down else byte
+
+
+def _up_to(values: bytes, here: int, step: int, down: bool) -> int:
+    return here & int.from_bytes(values.translate(_steps_to(step, down)), "little")
+
+
+@lru_cache(maxsize=512)
+def _steps_to(step: int, down: bool) -> bytes:
+    return bytes([_step(byte, down) <= step for byte in range(256)])
 
 
 class _Best:

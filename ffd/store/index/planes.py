@@ -7,9 +7,11 @@ holds: `&`, `|` and `bit_count` then work on thousands of rows at once.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 SPARSE = 50
@@ -81,6 +83,21 @@ def spread_marks(spread: bytes, marks: int, count: int) -> int:
         else:
             flags[first:end] = b"\1" * (end - first)
     return int.from_bytes(flags, "little")
+
+
+def entries_at(spread: bytes, rows: Sequence[int]) -> list[int | None]:
+    """The entry of each of these rows; None for one in no run."""
+    firsts, ends = runs(spread)
+    found = [bisect_right(firsts, row) - 1 for row in rows]
+    return [entry if entry >= 0 and row < ends[entry] else None for row, entry in zip(rows, found, strict=True)]
+
+
+def spread_chosen(spread: bytes, values: Sequence[Any], marks: int, count: int) -> list[Any] | None:
+    """The values of the marked rows, all of which have one; None where a run is longer than a row."""
+    firsts, ends = runs(spread)
+    if sum(ends) - sum(firsts) != len(firsts) or len(firsts) < 2:
+        return None
+    return list(compress(values, itemgetter(*firsts)(marks.to_bytes(count, "little"))))
 
 
 def spread_values(spread: bytes, values: Sequence[Any], fill: Any, count: int) -> list[Any]:

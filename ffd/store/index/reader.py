@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -22,11 +22,16 @@ from ffd.store.index.layout import CHUNK_BITS, NAMESPACE, SEQUENCE, Field, Form,
 from ffd.store.index.longs import LongTexts
 from ffd.store.index.matching import ORDERS, folded, parts_of, raw_id, test_of
 from ffd.store.index.planes import (
+    SPARSE,
     CodeSet,
     all_of,
+    chosen,
+    entries_at,
     integers,
     marked,
     numbers_marked,
+    runs,
+    spread_chosen,
     spread_marks,
     spread_values,
     zone_says,
@@ -72,6 +77,7 @@ class Reader:
         self._tx = tx
         self._zones: dict[str, dict[int, Zone]] = {}
         self._dictionaries: dict[str, dict[int, Any]] = {}
+        self._last = (-1, b"")
         rows = tx.execute("SELECT chunk, count FROM search.chunks WHERE collection = ?", (held.number,))
         self.counts: dict[int, int] = dict(list(rows))
         self._dead = self._find_dead()
@@ -112,10 +118,17 @@ class Reader:
                 found[chunk] = Zone(chunk, self.counts[chunk], Form(form), *rest)
         return found
 
-    def body(self, field: Field, chunk: int) -> tuple[Any, bytes | None]:
-        """The bytes of a plane: `body` and `more`."""
+    def body(self, field: Field, chunk: int) -> bytes:
+        """The bytes of a plane that has some; those of the last one are kept."""
+        place = field.place + chunk
+        if place != self._last[0]:
+            self._last = place, self._tx.long_value("search", "planes", "body", place)
+        return self._last[1]
+
+    def codes(self, field: Field, chunk: int) -> tuple[bytes, bytes | None]:
+        """The low and the high bytes of the codes of a plane."""
         row = self._tx.one("SELECT body, more FROM search.planes WHERE place = ?", (field.place + chunk,))
-        return (None, None) if row is None else (row[0], row[1])
+        return (b"", None) if row is None else (row[0], row[1])
 
     def null_marks(self, field: Field, zone: Zone) -> int:
         """The rows without a value."""
@@ -143,18 +156,47 @@ class Reader:
         """
         if zone.form is Form.SAME:
             return list(repeat(zone.low, zone.count))
-        body, more = self.body(field, zone.chunk)
         if zone.form is Form.CODES:
-            known = self.dictionary(field)
-            return [known.get(low + 256 * high) for low, high in zip(body, more or bytes(zone.count), strict=True)]
-        values, fill = _entries(field, zone, body)
+            known, (low, high) = self.dictionary(field), self.codes(field, zone.chunk)
+            return [known.get(one + 256 * other) for one, other in zip(low, high or bytes(zone.count), strict=True)]
+        values, fill = _entries(field, zone, self.body(field, zone.chunk))
         return spread_values(self._spread(field, zone), values, fill, zone.count) if zone.spread else values
 
-    def texts(self, field: Field, zone: Zone) -> Sequence[bytes]:
-        """All values of a plane as the bytes of their text; null is empty."""
+    def values_at(self, field: Field, zone: Zone, marks: int, rows: Sequence[int]) -> list[Any]:
+        """The values of the marked `rows` of a plane, as `values` has them: few are not looked for among all."""
+        if zone.form is Form.SAME:
+            return [zone.low] * len(rows)
+        if zone.form is Form.CODES:
+            known, (low, high) = self.dictionary(field), self.codes(field, zone.chunk)
+            return [known.get(low[row] + 256 * high[row] if high else low[row]) for row in rows]
+        body = self.body(field, zone.chunk)
+        if len(rows) * SPARSE > zone.count:
+            return self._many_at(field, zone, marks, body)
+        entries: Sequence[int | None] = entries_at(self._spread(field, zone), rows) if zone.spread else rows
+        if zone.form is Form.BYTES:
+            lead, null = zone.lead, bytes(field.width)
+            width = field.width - len(lead)
+            return [null if at is None else lead + body[at * width : at * width + width] for at in entries]
+        values, fill = _entries(field, zone, body)
+        return [fill if at is None else values[at] for at in entries]
+
+    def runs(self, field: Field, zone: Zone) -> Iterator[tuple[int, int, int]]:
+        """The entries of a spread plane of numbers: a value, from which row on up to which one."""
+        return zip(integers(self.body(field, zone.chunk)), *runs(self._spread(field, zone)), strict=True)
+
+    def _many_at(self, field: Field, zone: Zone, marks: int, body: bytes) -> list[Any]:
+        if zone.spread:
+            found = spread_chosen(self._spread(field, zone), _entries(field, zone, body)[0], marks, zone.count)
+            if found is not None and len(found) == marks.bit_count():
+                return found
+        return chosen(self.values(field, zone), marks, zone.count)
+
+    def texts_at(self, field: Field, zone: Zone, marks: int, rows: Sequence[int]) -> list[bytes]:
+        """The values of the marked `rows` of a plane as the bytes of their text; null is empty."""
+        values = self.values_at(field, zone, marks, rows)
         if zone.form is Form.TEXTS:
-            return self.values(field, zone)
-        return [b"" if each is None else str(self._shown(each)).encode() for each in self.values(field, zone)]
+            return values
+        return [b"" if each is None else str(self._shown(each)).encode() for each in values]
 
     def ranks(self, field: Field, zone: Zone) -> Ranks:
         """The order of a chunk's long texts."""
@@ -302,11 +344,10 @@ class Reader:
             return 0
         if codes.everybody:
             return all_of(zone.count)
-        body, more = self.body(field, zone.chunk)
-        return codes.marks(body, more)
+        return codes.marks(*self.codes(field, zone.chunk))
 
     def _text_marks(self, field: Field, zone: Zone, condition: Condition, test: Callable[[Any], bool]) -> int:
-        body, _ = self.body(field, zone.chunk)
+        body = self.body(field, zone.chunk)
         if field.kind in (Kind.UUID, Kind.HASH):
             # Spelt in a way that no id or hash has: nobody minds that these take their time.
             found = self._rows(field, zone, marked([test(text.decode()) for text in split_texts(body)]))
@@ -341,7 +382,7 @@ class Reader:
                 return self._present(field, zone, all_of(zone.count)) if negated else self.null_marks(field, zone)
             found = 0
             if zone_says(zone.low, zone.high, "eq", value) is not False:
-                body, _ = self.body(field, zone.chunk)
+                body = self.body(field, zone.chunk)
                 if zone.form is Form.NUMBERS:
                     found = numbers_marked(body, "eq", value)
                 else:
@@ -356,7 +397,7 @@ class Reader:
         def mark(zone: Zone) -> int:
             said = zone_says(zone.low, zone.high, op, value)
             if said is None:
-                body, _ = self.body(field, zone.chunk)
+                body = self.body(field, zone.chunk)
                 if zone.form is Form.NUMBERS:
                     found = numbers_marked(body, op, value)
                 else:
@@ -397,7 +438,7 @@ class Reader:
             return all_of(zone.count)
         if not left:
             return 0
-        body, _ = self.body(field, zone.chunk)
+        body = self.body(field, zone.chunk)
         return self._rows(field, zone, bytes_holding(body, field.width - len(lead), left))
 
     def _slow_marker(self, field: Field, condition: Condition) -> Callable[[Zone], int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -63,8 +62,8 @@ class Shape:
     @cached_property
     def _parts(self) -> dict[int, list[_Part]]:
         rows = self._tx.execute(
-            "SELECT slot, id, count, width, digits, bytes FROM search.slots WHERE place = ? AND shape = ? "
-            "ORDER BY slot, part",
+            "SELECT slot, id, count, width, digits, bytes, tails IS NOT NULL FROM search.slots "
+            "WHERE place = ? AND shape = ? ORDER BY slot, part",
             self._at,
         )
         parts: dict[int, list[_Part]] = {}
@@ -160,8 +159,9 @@ class _Part:
     """What some rows have in a slot; `count` is that of the rows."""
 
     def __init__(
-        self, tx: Transaction, id: int, count: int, width: int | None, digits: int | None, present: bytes | None
-    ) -> None:
+        self, tx: Transaction, id: int, count: int, width: int | None, digits: int | None, present: bytes | None,
+        tailed: int,
+    ) -> None:  # fmt: skip
         self.count = count
         self._tx = tx
         self._id = id
@@ -169,6 +169,7 @@ class _Part:
         self._digits = digits
         self._present = present
         """The bytes that there are, if the texts are not told by number."""
+        self._tailed = tailed
 
     def marks(self, asked: Asked) -> int:
         text = asked.text.encode()
@@ -177,10 +178,8 @@ class _Part:
         if not self._may_have(text, asked.caseless):
             return 0
         caseless = asked.caseless and any(0x41 <= byte <= 0x5A for byte in self._present)
-        if asked.part == "ends_with" and not caseless and 0 < len(text) < TAIL:
-            tails = self._read("tails")
-            if tails is not None:
-                return _ending(tails, text)
+        if asked.part == "ends_with" and not caseless and 0 < len(text) < TAIL and self._tailed:
+            return _ending(self._read("tails"), text)
         if self._digits and self._width:
             return self._by_digits(asked, self._width)
         return texts_marked(self._read("body"), self.count, asked.part, text, caseless=caseless, width=self._width)
@@ -200,14 +199,14 @@ class _Part:
         return all(byte in present or (caseless and _upper(byte) in present) for byte in text)
 
     def _by_number(self, part: str, text: bytes, caseless: bool) -> int:
-        body, codes, more = self._read("body, codes, more", whole=True)
+        row = self._tx.one("SELECT body, codes, more FROM search.slots WHERE id = ?", (self._id,))
+        body, codes, more = row or (b"", b"", None)
         words = body.count(AFTER)
         found = positions(texts_marked(body, words, part, text, caseless=caseless), words)
         return CodeSet(found, words).marks(codes, more) if found else 0
 
-    def _read(self, columns: str, *, whole: bool = False) -> Any:
-        row = self._tx.one(f"SELECT {columns} FROM search.slots WHERE id = ?", (self._id,))
-        return row if whole or row is None else row[0]
+    def _read(self, column: str) -> bytes:
+        return self._tx.long_value("search", "slots", column, self._id)
 
 
 def _upper(byte: int) -> int:
