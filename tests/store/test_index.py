@@ -106,8 +106,8 @@ class Writer:
             "VALUES (?, ?, ?, ?, ?, '[]', 1, ?)",
             (n, id, namespace, json.dumps(header, ensure_ascii=False), rng.randbytes(32), self.some(f"Key-{n}", 0.5)),
         )
-        # As a batch is confirmed: many at once.
-        state = ("confirmed", self.confirmed + n // 6) if rng.random() < settled else ("ready", None)
+        # As a batch is confirmed: many at once, and some at the same time as others before.
+        state = ("confirmed", self.confirmed + n // 6 % 7) if rng.random() < settled else ("ready", None)
         batch = self.some(rng.randrange(self.after, self.batch) + 1, 0.8) if self.batch > self.after else None
         tx.execute(
             "INSERT INTO message_states (message, namespace, state, batch, confirmed) VALUES (?, ?, ?, ?, ?)",
