@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -124,23 +124,46 @@ def _gather(
         f"CROSS JOIN {collection.source} WHERE {sequence} = unknown.known AND {matching}"
     )
     values = (answer.through, *answer.values, answer.through, namespace, *where.values)
-    page = tx.execute(f"SELECT {sequence} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted))
-    few = [row[0] for row in page]
-    found, total = [*answer.sequences, *few], answer.total or 0
+    fields = ", ".join(_sort_sql(collection, step.field) for step in steps)
+    few = list(tx.execute(f"SELECT {sequence}, {fields} FROM {source} ORDER BY {order} LIMIT ?", (*values, wanted)))
+    total = answer.total or 0
     if query.count:
         total += len(few) if len(few) < wanted else tx.value(f"SELECT count(*) FROM {source}", values)
-    held = f"{collection.source} WHERE {sequence} IN (SELECT value FROM json_each(?))"
-    # In two steps: what is sorted is narrow, and what is shown only the page.
-    ordered = tx.execute(
-        f"SELECT {sequence} FROM {held} ORDER BY {order} LIMIT ? OFFSET ?",
-        (_json_list(found), query.limit or ROWS_MAX + 1, query.skip),
-    )
+    rows = answer.rows
+    sequences = [*rows.sequences, *(row[0] for row in few)]
+    page = slice(query.skip, wanted)
+    if rows.keys is not None:
+        keyed = list(zip([*rows.keys, *(row[1:] for row in few)], sequences, strict=True))
+        ordered = [sequence for _, sequence in _in_order(steps, keyed)[page]]
+    else:
+        # In two steps: what is sorted is narrow, and what is shown only the page.
+        held = f"{collection.source} WHERE {sequence} IN (SELECT value FROM json_each(?)) ORDER BY {order}"
+        ordered = [row[0] for row in tx.execute(f"SELECT {sequence} FROM {held}", (_json_list(sequences),))][page]
     shown = tx.execute(
         f"SELECT {collection.select} FROM (SELECT key AS place, value AS shown FROM json_each(?)) page "
         f"CROSS JOIN {collection.source} WHERE {sequence} = page.shown ORDER BY page.place",
-        (_json_list([row[0] for row in ordered]),),
+        (_json_list(ordered),),
     )
     return Found(_read(collection, shown, query.limit or ROWS_MAX), total if query.count else None)
+
+
+Key: TypeAlias = "tuple[int | None, ...]"
+
+
+def _in_order(steps: tuple[Sort, ...], keyed: list[tuple[Key, int]]) -> list[tuple[Key, int]]:
+    """Rows by numbers, in an order; null is less than all of them, as SQLite has it."""
+    if len({step.descending for step in steps}) == 1 and not any(None in key for key, _ in keyed):
+        return sorted(keyed, reverse=steps[0].descending)
+
+    def place(row: tuple[Key, int]) -> list[tuple[int, int]]:
+        return [
+            (0 if step.nulls_first or not step.descending else 2, 0)
+            if value is None
+            else (1, -value if step.descending else value)
+            for step, value in zip(steps, row[0], strict=True)
+        ]
+
+    return sorted(keyed, key=place)
 
 
 def _json_list(sequences: list[int]) -> str:

@@ -9,7 +9,7 @@ import apsw
 
 from ffd.model.query import Query, Sort
 from ffd.store.index.layout import Layout
-from ffd.store.index.ordering import all_rows, first_rows
+from ffd.store.index.ordering import Rows, all_rows, first_rows
 from ffd.store.index.reader import Reader
 from ffd.store.transaction import Transaction
 
@@ -26,12 +26,12 @@ BROKEN = (
 class Answer:
     """What the index says to a query.
 
-    `sequences` are rows that it finds, in no order: at least the first ones, up to the end of the page that is asked
-    for. `total` is how many it finds; None when nobody asked. Rows beyond `through`, and those that `loose` (SQL, with
+    `rows` are those that it finds, in no order: at least the first ones, up to the end of the page that is asked for.
+    `total` is how many it finds; None when nobody asked. Rows beyond `through`, and those that `loose` (SQL, with
     `values`) finds, it knows nothing of.
     """
 
-    sequences: Sequence[int]
+    rows: Rows
     total: int | None
     through: int
     loose: str
@@ -69,20 +69,20 @@ def _sound(tx: Transaction, layout: Layout) -> int | None:
     return changes if sound else None
 
 
-def _find(reader: Reader, query: Query, order: Sequence[Sort], wanted: int) -> tuple[list[int], int | None]:
-    """Sequences and total."""
+def _find(reader: Reader, query: Query, order: Sequence[Sort], wanted: int) -> tuple[Rows, int | None]:
+    """Rows and total."""
     marks = reader.matching(query.where)
     total = sum(marks(chunk).bit_count() for chunk in reader.counts) if query.count else None
     if total is not None and total <= SORTED_ROWS:
-        return all_rows(reader, marks), total
+        return all_rows(reader, marks, order), total
     return first_rows(reader, marks, order, wanted), total
 
 
-def _answer(tx: Transaction, reader: Reader, changes: int, sequences: list[int], total: int | None) -> Answer:
+def _answer(tx: Transaction, reader: Reader, changes: int, rows: Rows, total: int | None) -> Answer:
     number = reader.held.number
     through = tx.value("SELECT through FROM search.followed WHERE collection = ?", (number,))
     loose = (
         "SELECT sequence FROM search.holes WHERE collection = ? "
         "UNION SELECT sequence FROM search_changes WHERE change > ? AND collection = ?"
     )
-    return Answer(sequences, total, through, loose, (number, changes, reader.held.collection.name))
+    return Answer(rows, total, through, loose, (number, changes, reader.held.collection.name))

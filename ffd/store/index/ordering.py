@@ -11,8 +11,8 @@ from typing import Any
 
 from ffd.model.query import Sort
 from ffd.store.index.digits import common_lead
-from ffd.store.index.layout import Field, Form
-from ffd.store.index.planes import CodeSet, chosen, positions
+from ffd.store.index.layout import SEQUENCE, Field, Form
+from ffd.store.index.planes import CodeSet, positions
 from ffd.store.index.ranks import first_of_all
 from ffd.store.index.reader import Reader, Zone
 
@@ -35,26 +35,40 @@ class Taken:
         self.marks[chunk] = self.marks.get(chunk, 0) | marks
 
 
-def first_rows(reader: Reader, marks: Marks, order: Sequence[Sort], wanted: int) -> list[int]:
-    """The sequences of at least the first `wanted` marked rows of an order, in no order; of all, if there are fewer.
+@dataclass(slots=True)
+class Rows:
+    """The sequences of rows, and what each has in the fields of an order, if these are numbers or times."""
+
+    sequences: list[int]
+    keys: list[tuple[int | None, ...]] | None
+
+
+def first_rows(reader: Reader, marks: Marks, order: Sequence[Sort], wanted: int) -> Rows:
+    """At least the first `wanted` marked rows of an order, in no order; all, if there are fewer.
 
     The order ends with the sequence, so that no two rows are equal in it.
     """
     taken = Taken({})
     _take(reader, marks, list(reader.counts), order, wanted, taken)
-    return _sequences(reader, taken.marks)
+    return _rows_of(reader, taken.marks, order)
 
 
-def all_rows(reader: Reader, marks: Marks) -> list[int]:
-    """The sequences of all marked rows."""
-    return _sequences(reader, {chunk: marks(chunk) for chunk in reader.counts})
+def all_rows(reader: Reader, marks: Marks, order: Sequence[Sort]) -> Rows:
+    """All marked rows."""
+    return _rows_of(reader, {chunk: marks(chunk) for chunk in reader.counts}, order)
 
 
-def _sequences(reader: Reader, marks: dict[int, int]) -> list[int]:
-    found: list[int] = []
+def _rows_of(reader: Reader, marks: dict[int, int], order: Sequence[Sort]) -> Rows:
+    fields = [reader.held.fields[step.field] for step in order]
+    known = all(field.form is Form.NUMBERS for field in fields)
+    found = Rows([], [] if known else None)
     for chunk, here in marks.items():
-        if here:
-            found += chosen(reader.sequences(chunk), here, reader.counts[chunk])
+        if not here:
+            continue
+        places = positions(here, reader.counts[chunk])
+        found.sequences += reader.values_at(reader.held.fields[SEQUENCE], reader.zones(SEQUENCE)[chunk], here, places)
+        if found.keys is not None:
+            found.keys += zip(*[reader.numbers_at(field, chunk, here, places) for field in fields], strict=True)
     return found
 
 

@@ -43,6 +43,8 @@ from ffd.store.transaction import Transaction
 
 _HEX = frozenset("0123456789abcdef")
 _COSTS = {Form.SAME: 0, Form.CODES: 0, Form.NUMBERS: 1, Form.BYTES: 2, Form.TEXTS: 3, Form.LONG: 4}
+MANY = 10
+"""One row in so many, or more, are read with all that a spread plane has."""
 Marker = Callable[["Zone", int], int]
 """Marks the rows of a chunk, given its zone of a field; what it says of rows outside of some others does not matter."""
 Marks = Callable[[int, int], int]
@@ -170,7 +172,7 @@ class Reader:
             known, (low, high) = self.dictionary(field), self.codes(field, zone.chunk)
             return [known.get(low[row] + 256 * high[row] if high else low[row]) for row in rows]
         body = self.body(field, zone.chunk)
-        if len(rows) * SPARSE > zone.count:
+        if len(rows) * (MANY if zone.spread else SPARSE) > zone.count:
             return self._many_at(field, zone, marks, body)
         entries: Sequence[int | None] = entries_at(self._spread(field, zone), rows) if zone.spread else rows
         if zone.form is Form.BYTES:
@@ -201,6 +203,15 @@ class Reader:
     def ranks(self, field: Field, zone: Zone) -> Ranks:
         """The order of a chunk's long texts."""
         return Ranks(self._tx, field.place + zone.chunk, zone.count, zone.low if zone.form is Form.SAME else None)
+
+    def numbers_at(self, field: Field, chunk: int, marks: int, rows: Sequence[int]) -> list[int | None]:
+        """The numbers of the marked `rows` of a chunk; null is None."""
+        zone = self.zones(field.name)[chunk]
+        values = self.values_at(field, zone, marks, rows)
+        if not zone.absent:
+            return values
+        nulls = self.null_marks(field, zone).to_bytes(zone.count, "little")
+        return [None if nulls[row] else value for row, value in zip(rows, values, strict=True)]
 
     def sequences(self, chunk: int) -> Sequence[int]:
         """The sequences of a chunk's rows."""
