@@ -11,6 +11,7 @@ import pytest
 from ffd.store.index import finding
 from ffd.store.index.finding import Search
 from ffd.store.index.planes import entries_at, marked, positions, spread_chosen, spread_values
+from ffd.store.index.texts import AFTER, BEFORE, texts_marked
 
 
 @pytest.mark.parametrize("near", [0, 8, 1 << 30])
@@ -52,3 +53,21 @@ def test_values_of_some_rows_are_those_that_all_rows_have_there(longest: int, se
         assert [entry is None for entry in entries_at(spread, range(count))] == [value is None for value in every]
         chosen = spread_chosen(spread, values, marked(flags), count)
         assert chosen == asked or (chosen is None and longest > 1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 1.0])
+@pytest.mark.parametrize("part", ["eq", "contains", "starts_with", "ends_with"])
+def test_texts_are_found_however_many_have_what_is_asked_for(part: str, share: float, seed: int) -> None:
+    rng = Random(seed)
+    for count in (1, 7, 2_000):
+        some = ["aa", "aaaa", "baab", "caa", "aac"]
+        texts = [rng.choice(some) if rng.random() < share else rng.choice(["", "b", "xa", "ä"]) for _ in range(count)]
+        body = b"".join(BEFORE + text.encode() + AFTER for text in texts)
+        holds = {
+            "eq": str.__eq__,
+            "contains": str.__contains__,
+            "starts_with": str.startswith,
+            "ends_with": str.endswith,
+        }
+        expected = marked([holds[part](text, "aa") for text in texts])
+        assert texts_marked(body, count, part, b"aa", caseless=False) == expected

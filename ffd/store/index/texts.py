@@ -7,6 +7,8 @@ from ffd.store.index.planes import SPARSE, all_of, marked
 
 _IDENTITY = bytes(range(256))
 _LOWER = bytes(byte + 32 if 0x41 <= byte <= 0x5A else byte for byte in _IDENTITY)
+HITS_TRIED = 32
+"""After so many hits it is known how many of the rows have one."""
 BEFORE, AFTER, FOUND = b"\xff", b"\xfe", b"\xfd"
 """What stands before and after each text of a plane, and in a copy where something was found: no UTF-8 has them."""
 _ALL_BUT_MARKS = bytes(byte for byte in _IDENTITY if byte not in BEFORE + FOUND)
@@ -34,13 +36,16 @@ def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: b
         flags[row] = 1
         # On to the next row.
         search.jump = seen = body.find(AFTER, at + len(needle) - 1) + 1
-        if search.hits * SPARSE > count:
+        if search.hits >= HITS_TRIED and search.hits * SPARSE > row:
             return _many_marked(body, needle)
     return int.from_bytes(flags, "little")
 
 
 def _many_marked(body: bytes, needle: bytes) -> int:
-    """By passes over the plane that cost the same for every number of hits: all that is left is a byte for each row."""
+    """By passes over the plane that cost the same for most numbers of hits: all that is left is a byte for each row."""
+    if body.count(needle) * 2 > body.count(BEFORE):
+        # Most have it, or some have it several times, each of which would need a pass.
+        return marked([needle in text + AFTER for text in body.split(AFTER)[:-1]])
     hit = BEFORE + FOUND if needle.startswith(BEFORE) else FOUND
     left = body.replace(needle, hit).translate(None, _ALL_BUT_MARKS)
     while FOUND * 2 in left:
