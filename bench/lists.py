@@ -109,21 +109,11 @@ async def _measure_in_process(plan: Plan, database: Path) -> tuple[list[Question
     for each in sorted(asked, key=lambda each: -each.cpu_s)[:SLOWEST]:
         say(f"{each.took_s * 1e3:8.1f} ms  {each.cpu_s * 1e3:8.1f} ms CPU  {each.rows:5} rows  {each.question}")
     group = f"lists of {plan.listed:,} messages"
-    usual = [each for each in asked if not each.question.reads_values]
+    by_values = [each.took_s for each in asked if each.question.reads_values]
     return questions, [
-        *_figures(group, f"{len(usual):,} lists", [each.took_s for each in usual], TARGET),
-        *_figures(group, "the same, CPU of the reading thread", [each.cpu_s for each in usual]),
-        *_figures(
-            group,
-            f"{len(asked) - len(usual):,} lists by the values of data",
-            [each.took_s for each in asked if each.question.reads_values],
-            TARGET,
-        ),
-        *_figures(
-            group,
-            "the same, CPU of the thread",
-            [each.cpu_s for each in asked if each.question.reads_values],
-        ),
+        *_figures(group, f"{len(asked):,} lists", [each.took_s for each in asked], TARGET),
+        *_figures(group, "the same, CPU of the reading thread", [each.cpu_s for each in asked]),
+        *_figures(group, f"{len(by_values)} of them by the values of data", by_values),
     ]
 
 

@@ -383,6 +383,7 @@ _HINTS = {
     "FF10436": "leave --namespace out for `default`",
     "FF10430": "it was accepted before: nothing is lost",
     "FF10193": "change it, and keep its offset, with `ffctl sub create --replace`",
+    "FF10277": "`ffctl identity list` shows who is registered",
     "FF10260": "see how far it has come with `ffctl msg show ID`, and what holds it up with `ffctl`",
     "FF00166": "it may have been done: look, or send again with an idempotency key",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ffd.store.index.finding import HITS, Search
@@ -88,35 +89,53 @@ def behind_lead(lead: bytes, places: Sequence[Spot]) -> list[Spot] | None:
     return left
 
 
+@dataclass(frozen=True, slots=True)
+class _Needle:
+    """One text at `places` that all begin with a whole byte, or none: its whole bytes are looked for at `starts`.
+
+    `before` and `after` are the digits beside them, of which others have the rest of a byte.
+    """
+
+    places: tuple[Spot, ...]
+    whole: bytes
+    starts: frozenset[int]
+    before: int | None
+    after: int | None
+
+
 def bytes_holding(body: bytes, width: int, places: Sequence[Spot]) -> int:
     """The rows in whose digits one of the texts stands at its place."""
     found = 0
-    kinds = sorted({(text, place % 2) for place, text in places})
-    for text, odd in kinds:
-        found |= _holding(body, width, [spot for spot in places if spot[1] == text and spot[0] % 2 == odd])
+    for needle in _needles(tuple(places)):
+        found |= _by_columns(body, width, needle.places) if len(needle.whole) < 2 else _holding(body, width, needle)
     return found
 
 
-def _holding(body: bytes, width: int, places: Sequence[Spot]) -> int:
-    """One text, at places that all begin with a whole byte, or none: its whole bytes are looked for."""
-    odd, text = places[0][0] % 2, places[0][1]
-    whole = text[odd : odd + (len(text) - odd) // 2 * 2]
-    if not whole or (len(places) == 1 and len(whole) == 2):
-        return _by_columns(body, width, places)
-    starts = {(place + odd) // 2 for place, _ in places}
-    before = odd and int(text[0], 16)
-    after = text[odd + len(whole) :]
-    length = len(whole) // 2
+@lru_cache(maxsize=64)
+def _needles(places: tuple[Spot, ...]) -> list[_Needle]:
+    found = []
+    for text, odd in sorted({(text, place % 2) for place, text in places}):
+        mine = tuple(spot for spot in places if spot[1] == text and spot[0] % 2 == odd)
+        whole = text[odd : odd + (len(text) - odd) // 2 * 2]
+        after = text[odd + len(whole) :]
+        starts = frozenset([(place + odd) // 2 for place, _ in mine])
+        before = int(text[0], 16) if odd else None
+        found.append(_Needle(mine, bytes.fromhex(whole), starts, before, int(after, 16) if after else None))
+    return found
+
+
+def _holding(body: bytes, width: int, needle: _Needle) -> int:
+    starts, before, after, length = needle.starts, needle.before, needle.after, len(needle.whole)
     flags = bytearray(len(body) // width)
-    search = Search(body, bytes.fromhex(whole), int(after, 16) if after else None)
+    search = Search(body, needle.whole, after)
     for at in search:
         if search.hits > HITS:
-            return _by_columns(body, width, places)
+            return _by_columns(body, width, needle.places)
         row, column = divmod(at, width)
-        if column not in starts or (odd and body[at - 1] & 15 != before):
+        if column not in starts or (before is not None and body[at - 1] & 15 != before):
             continue
         # In the row, or its place would be another.
-        if after and body[at + length] >> 4 != int(after, 16):
+        if after is not None and body[at + length] >> 4 != after:
             continue
         flags[row] = 1
         search.jump = (row + 1) * width

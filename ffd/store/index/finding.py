@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import re2
 
-HITS = 1_000
+HITS = 3_000
 """Hits from which on what is looked for is taken to be common."""
 SAMPLE = 3
 """After so many hits it is known how far they are apart."""
