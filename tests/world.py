@@ -513,6 +513,13 @@ def _introduce_machine(tx: Transaction, namespace: Namespace, owner: bytes, mach
         identities.add_verifier(tx, namespace.number, namespace.name, machine.id, DX_VERIFIER, peer, EPOCH_NS)
 
 
+def named(config: Config, org: str, node: str) -> Config:
+    """The configuration of a node of this name and organisation, in each of its namespaces."""
+    config = replace(config, org=replace(config.org, name=org), node=replace(config.node, name=node))
+    own = {space: replace(each, org=org, node=node) for space, each in config.namespaces.items()}
+    return replace(config, namespaces=own)
+
+
 @dataclass
 class Cast:
     """All nodes of one story, and what they share."""
@@ -547,9 +554,7 @@ class Cast:
         """
         disk = Disk(self.root / name, Random(self.rng.getrandbits(64)))
         config = default_config({"FFD_STATE_DIR": str(disk.root), "FFD_SOCKET": str(disk.root / "ffd.sock")})
-        config = replace(config, org=replace(config.org, name=name), node=replace(config.node, name=f"{name}-node"))
-        own = {space: replace(each, org=name, node=f"{name}-node") for space, each in config.namespaces.items()}
-        config = replace(config, namespaces=own)
+        config = named(config, name, f"{name}-node")
         if not embedded:
             ledger = LedgerConfig("memory", {"chain": self.shared})
             storage = StorageConfig("memory", {"shelf": self.shared})

@@ -11,7 +11,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ffd.daemon.config import NamespaceConfig, OrgConfig
+from ffd.daemon.config import NamespaceConfig
 from ffd.delivery.dispatcher import Dispatcher
 from ffd.inbound import turns
 from ffd.inbound.rewind import key_known
@@ -24,7 +24,7 @@ from ffd.ports.ledger import BATCH_PIN_ACTION, BatchPin
 from ffd.ports.transport import Delivery
 from ffd.store import Transaction, identities
 from ffd.store.identities import ORG, IdentityRow
-from tests.world import Cast, Node, draft, read_event
+from tests.world import Cast, Node, draft, named, read_event
 
 KEY_FILE = "keys/org.pem"
 
@@ -46,7 +46,7 @@ async def test_a_node_whose_key_is_known_under_another_name_says_so(world: Cast,
     await alice.stop()
 
     called = alice.config
-    alice.config = replace(called, org=OrgConfig("alicia"))
+    alice.config = named(called, "alicia", called.node.name)
     assert not await alice.start()
     assert isinstance(refusal(alice), Conflict) and refusal(alice).code == "FFD1303"
     assert "did:firefly:org/alice, " in str(refusal(alice)) and "did:firefly:org/alicia" in str(refusal(alice))
@@ -62,7 +62,9 @@ async def test_what_waited_for_a_key_goes_on_when_the_node_is_given_that_key(
 ) -> None:
     """Two nodes of one organisation, first with a key each, then with one."""
     world.strangers.update(("alice", "bob"))
-    alice, bob = world.make_node("alice", org=OrgConfig("house")), world.make_node("bob", org=OrgConfig("house"))
+    alice, bob = world.make_node("alice"), world.make_node("bob")
+    for node in (alice, bob):
+        node.config = named(node.config, "house", node.config.node.name)
     await alice.start()
     await bob.start()
     await bob.broadcast("dinner is ready")
