@@ -9,6 +9,7 @@ _IDENTITY = bytes(range(256))
 _LOWER = bytes(byte + 32 if 0x41 <= byte <= 0x5A else byte for byte in _IDENTITY)
 HITS_TRIED = 32
 """After so many hits it is known how many of the rows have one."""
+HITS_OF_ROW = 2
 BEFORE, AFTER, FOUND = b"\xff", b"\xfe", b"\xfd"
 """What stands before and after each text of a plane, and in a copy where something was found: no UTF-8 has them."""
 _ALL_BUT_MARKS = bytes(byte for byte in _IDENTITY if byte not in BEFORE + FOUND)
@@ -43,8 +44,8 @@ def texts_marked(body: bytes, count: int, part: str, text: bytes, *, caseless: b
 
 def _many_marked(body: bytes, needle: bytes) -> int:
     """By passes over the plane that cost the same for most numbers of hits: all that is left is a byte for each row."""
-    if body.count(needle) * 2 > body.count(BEFORE):
-        # Most have it, or some have it several times, each of which would need a pass.
+    if body.count(needle) > HITS_OF_ROW * body.count(BEFORE):
+        # They have it several times, each of which would need a pass.
         return marked([needle in text + AFTER for text in body.split(AFTER)[:-1]])
     hit = BEFORE + FOUND if needle.startswith(BEFORE) else FOUND
     left = body.replace(needle, hit).translate(None, _ALL_BUT_MARKS)
